@@ -1,0 +1,151 @@
+/* election.h - who leads: the bully algorithm's rule made safe.
+ * The best-ranked living server leads (Garcia-Molina, "Elections in a Distributed Computing System",
+ * 1982), but what it wins by is a majority of a fixed voter list, in a numbered epoch that every voter
+ * persists before it reveals it (Ongaro, "Consensus: Bridging Theory and Practice", 2014: 3.4, 3.8,
+ * pre-vote 9.6, transfer 3.10, lease 6.4.1).
+ *
+ *   suspicion -> ELECTION to all: to better-ranked ones "hold yours", to every voter "would you grant?"
+ *             <- ANSWER: stand down (a better-ranked, caught-up, healthy server), would grant, refuse
+ *   nobody stood us down, a majority would grant: persist (epoch + 1, vote for self) ->
+ *   CLAIM to all <- GRANT of a majority, persisted before it is said -> COORDINATOR to all
+ *   master, and a better-ranked caught-up server came through its hold-down: TRANSFER to it; it claims
+ *
+ * Rank is a preference and never blocks: a stand-down counts once per suspicion.
+ * A pure step function: no clock, socket, disk, allocation or randomness but the seed in its state.
+ * The same object file runs in the server, in the simulator and in a fuzzer.
+ *
+ * Invariants, asserted here and checked again by the simulator:
+ *   I1 a server's epoch never falls, over crashes too   I2 one grant per voter and epoch
+ *   I3 one winner per epoch   I4 a master without a lease says so before anyone else can be granted
+ *
+ * Thread:  control.
+ * Memory:  struct election is plain memory of the caller; borrows its inputs for the call.
+ * Returns: election_step() cannot fail. Messages that make no sense are counted in n_rejected.
+ */
+#ifndef BELLWETHER_CP_ELECTION_ELECTION_H
+#define BELLWETHER_CP_ELECTION_ELECTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define ELECTION_VOTERS_MAX 7
+#define ELECTION_SENDS_MAX  16
+
+/* How much of the ownership map a server holds: a candidate that holds less than a voter is refused. */
+struct election_position {
+	uint64_t epoch, version;
+};
+
+/* What must be on disk before it is revealed. */
+struct election_durable {
+	uint32_t boot; /* rises with every start */
+	uint64_t epoch;
+	uint16_t voted_for; /* in 'epoch'; 0: nobody */
+};
+
+enum election_message_kind {
+	ELECTION_MSG_ELECTION = 1,
+	ELECTION_MSG_ANSWER,
+	ELECTION_MSG_CLAIM,
+	ELECTION_MSG_GRANT,
+	ELECTION_MSG_COORDINATOR,
+	ELECTION_MSG_TRANSFER,
+};
+enum election_verdict {
+	ELECTION_REFUSED,
+	ELECTION_GRANTED,    /* in an ANSWER: would grant */
+	ELECTION_STAND_DOWN, /* in an ANSWER only */
+};
+
+struct election_message {
+	uint8_t kind;	 /* enum election_message_kind */
+	uint8_t verdict; /* ANSWER, GRANT: enum election_verdict */
+	uint16_t from, to;
+	uint32_t from_boot;
+	uint64_t epoch; /* the one proposed, granted, led or left */
+	struct election_position position;
+	uint16_t released_by; /* CLAIM: the master that transferred; 0: none did */
+	uint64_t round;	      /* ELECTION and ANSWER: which round of the asking server */
+};
+
+/* What a peer's beat says; from the beat thread, authenticated. */
+struct election_beat {
+	uint16_t from;
+	uint32_t from_boot;
+	uint64_t epoch;
+	uint16_t master; /* 0: it knows none */
+	bool is_healthy;
+	struct election_position position;
+	/* It has handled a beat of ours that we sent at this time, as ours in 'epoch'. 0: none. */
+	uint64_t acked_sent_ms;
+};
+
+enum election_role { ELECTION_FOLLOWER, ELECTION_CANDIDATE, ELECTION_MASTER };
+
+enum election_event {
+	ELECTION_EV_TIMER,
+	ELECTION_EV_MESSAGE,   /* in->message */
+	ELECTION_EV_BEAT,      /* in->beat */
+	ELECTION_EV_FAILED,    /* the detector confirmed that in->server failed */
+	ELECTION_EV_PERSISTED, /* the durable state that was asked for last is on disk */
+	ELECTION_EV_STATE,     /* in->is_healthy, in->position: of this server */
+};
+
+struct election_input {
+	enum election_event event;
+	uint64_t now_ms; /* the only clock election ever sees; monotonic, counts through suspension */
+	const struct election_message *message;
+	const struct election_beat *beat;
+	uint16_t server;
+	bool is_healthy;
+	struct election_position position;
+};
+
+struct election_output {
+	/* Put this on disk and only then deliver ELECTION_EV_PERSISTED; messages that depend on it come out
+	 * of that step. A failed write: end the process. */
+	bool persist;
+	struct election_durable durable;
+	bool role_changed;	/* role, epoch or master: see election_x() */
+	uint64_t wake_at_ms;	/* deliver ELECTION_EV_TIMER no earlier than this; always set */
+	uint64_t lease_until_ms; /* master: may assign and acknowledge until then; else 0 */
+	struct election_message sends[ELECTION_SENDS_MAX];
+	uint32_t n_sends;
+};
+
+struct election_config {
+	uint16_t self;
+	uint32_t n_voters;
+	struct {
+		uint16_t id, rank;
+	} voters[ELECTION_VOTERS_MAX];
+	uint32_t beat_ms;      /* lease, guard and back-off scale with it */
+	uint32_t hold_down_ms; /* how long a better-ranked server must be well before it leads */
+	uint64_t seed;
+};
+
+/* Factors of beat_ms. A voter grants nobody else for GUARD after it handled a beat of its master; the
+ * master leads for LEASE after it sent a beat that a majority handled. LEASE <= GUARD x (1 - rho)
+ * with rho = 10 %, the clock-rate error that is tolerated. */
+#define ELECTION_GUARD_BEATS 4.0
+#define ELECTION_LEASE_BEATS 3.5
+
+struct election; /* below: the caller gives the memory; fields are election's own */
+
+/* First start of a process: 'durable' is what the disk held (all zero: nothing), with boot already
+ * raised by one; 'out' asks for it to be persisted. No message leaves before that. */
+void election_init(struct election *e, const struct election_config *cfg,
+		   const struct election_durable *durable, struct election_position position,
+		   uint64_t now_ms, struct election_output *out);
+void election_step(struct election *e, const struct election_input *in,
+		   struct election_output *out);
+
+enum election_role election_role(const struct election *e);
+uint64_t election_epoch(const struct election *e);
+uint16_t election_master(const struct election *e); /* 0: none known */
+uint64_t election_n_rejected(const struct election *e);
+
+/* Names for the log: "ELECTION", "ANSWER", ... */
+const char *election_message_name(uint8_t kind);
+
+#endif

@@ -1,0 +1,63 @@
+/* ownership.h - which server owns which cell, and which stands by.
+ * Weighted rendezvous hashing (Thaler and Ravishankar, 1998; weights after Schindelhauer and Schomaker, 2005)
+ * with a load bound (Mirrokni, Thorup, Zadimoghaddam, 2018), and sticky: a cell whose owner lives stays
+ * where it is. Decides; sends and stores nothing.
+ *
+ * Thread:  control.
+ * Memory:  works on the caller's arrays; nothing it returns has to be freed.
+ * Returns: 0 done; <0 -errno, nothing changed.
+ */
+#ifndef BELLWETHER_CP_OWNERSHIP_OWNERSHIP_H
+#define BELLWETHER_CP_OWNERSHIP_OWNERSHIP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define OWNERSHIP_NAME_BYTES  40
+#define OWNERSHIP_SERVERS_MAX 64
+
+/* (epoch, generation): whoever is shown a lower one than it has seen refuses. */
+struct ownership_token {
+	uint64_t epoch, generation;
+};
+int ownership_token_compare(struct ownership_token a, struct ownership_token b); /* <0, 0, >0 */
+
+struct ownership_cell {
+	char name[OWNERSHIP_NAME_BYTES]; /* zero-terminated; all different */
+	uint32_t weight;		 /* its load, e.g. its number of elements; > 0 */
+	uint16_t owner, standby;	 /* 0: nobody */
+	struct ownership_token token;	 /* of its present owner */
+};
+
+struct ownership_server {
+	uint16_t id;
+	uint32_t weight; /* its capacity; > 0 */
+	bool is_alive;	 /* the master's word */
+};
+
+struct ownership_plan {
+	uint32_t n_moved;    /* cells that got another owner, or their first */
+	uint32_t n_standbys; /* cells that kept their owner and got another standby */
+};
+
+/* Gives every cell a living owner and, where two servers live, a living standby on another server, in
+ * place. A cell with a living owner keeps it and its token. A cell whose owner is dead goes to its
+ * standby when that lives, else to the best by hash under the load bound of 1.25 x mean. A cell that moves
+ * gets the token (epoch, its generation + 1). With no living server nothing is changed and
+ * owners stay as they are: -ENOENT. -EINVAL: two cells of one name, or a weight of zero. */
+int ownership_plan(struct ownership_cell *cells, uint32_t n_cells,
+		   const struct ownership_server *servers, uint32_t n_servers, uint64_t epoch,
+		   struct ownership_plan *plan);
+
+/* The map as a whole: what the master proposes and a majority accepts. Higher position wins. */
+struct ownership_map {
+	uint64_t epoch, version;
+	struct ownership_cell *cells;
+	uint32_t n_cells;
+};
+
+/* The one place where tokens of a map are judged: may 'next' replace 'held'? Yes when its position is
+ * higher and no cell's token is lower than the held one's. */
+bool ownership_may_replace(const struct ownership_map *held, const struct ownership_map *next);
+
+#endif
