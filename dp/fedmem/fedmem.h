@@ -152,7 +152,7 @@ struct fedmem_state {
 	uint32_t alarm_first; /* most recently raised one; FEDMEM_NONE */
 	uint64_t element_id;  /* whose state this is: a slot can get another element */
 	struct fedmem_token token; /* under which it is kept; another than the cell's: it is void */
-	uint64_t last_seen_ns;	   /* CLOCK_REALTIME */
+	uint64_t first_seen_ns, last_seen_ns; /* CLOCK_REALTIME; the first under this token */
 	uint64_t n_reports;
 	uint64_t boot, sequence; /* of the source, newest applied */
 	uint32_t n_gaps;
