@@ -75,31 +75,42 @@ static void take_out(struct sources *s, const struct fedmem_address *a)
 			(void)steer_source_remove(port_steer(s->ports[i]), a->octets);
 }
 
+/* What the program should know of a slot. -EAGAIN: its description is just being written. */
+static int wanted_address(const struct sources *s, uint32_t slot, struct fedmem_address *wanted)
+{
+	struct fedmem_element e;
+	int answer = fedmem_element_get(s->fm, slot, &e);
+
+	*wanted = answer == 0 ? e.address : nowhere;
+	return answer == FEDMEM_BUSY ? -EAGAIN : 0;
+}
+
 static void follow_elements(struct sources *s)
 {
+	uint32_t n_slots = fedmem_sizes(s->fm)->elements_max;
 	uint32_t version = fedmem_elements_version(s->fm);
+	struct fedmem_address wanted;
 	bool is_done = true;
 
 	if (version == s->elements_version)
 		return;
-	for (uint32_t slot = 0; slot < fedmem_sizes(s->fm)->elements_max; slot++) {
-		struct fedmem_element e;
-		int answer = fedmem_element_get(s->fm, slot, &e);
-		const struct fedmem_address *wanted = answer == 0 ? &e.address : &nowhere;
-
-		if (answer == FEDMEM_BUSY) {
+	/* All removals before the first put: an address can have moved to another slot. */
+	for (uint32_t slot = 0; slot < n_slots; slot++) {
+		if (wanted_address(s, slot, &wanted) < 0 || is_same(&wanted, &s->put[slot]) ||
+		    is_same(&s->put[slot], &nowhere))
+			continue;
+		take_out(s, &s->put[slot]);
+		s->put[slot] = nowhere;
+	}
+	for (uint32_t slot = 0; slot < n_slots; slot++) {
+		if (wanted_address(s, slot, &wanted) < 0) {
 			is_done = false;
 			continue;
 		}
-		if (is_same(wanted, &s->put[slot]))
+		if (is_same(&wanted, &s->put[slot]) || is_same(&wanted, &nowhere))
 			continue;
-		if (!is_same(&s->put[slot], &nowhere))
-			take_out(s, &s->put[slot]);
-		s->put[slot] = nowhere;
-		if (is_same(wanted, &nowhere))
-			continue;
-		if (put(s, wanted, STEER_ELEMENT))
-			s->put[slot] = *wanted;
+		if (put(s, &wanted, STEER_ELEMENT))
+			s->put[slot] = wanted;
 		else
 			is_done = false;
 	}
