@@ -136,6 +136,23 @@ static void foreign_program_is_refused_and_stays(void **state)
 	}
 }
 
+static void foreign_program_with_sockets_is_refused_and_stays(void **state)
+{
+	/* As what AF_XDP libraries attach when they are not given an object. */
+	int fd = foreign_attach("xsk_def_prog");
+	int map_fd = bpf_map_create(BPF_MAP_TYPE_XSKMAP, "xsks_map", 4, 4, 1, NULL);
+	struct steer *s = NULL;
+	bool was_stale;
+
+	assert_true(map_fd >= 0);
+	assert_int_equal(bpf_prog_bind_map(fd, map_fd, NULL), 0);
+	assert_int_equal(steer_detach_stale(LAB_NEAR, &was_stale), -EEXIST);
+	assert_int_equal(steer_create(&s, &config), -EEXIST);
+	assert_int_equal(lab_attached_id(LAB_NEAR), lab_program_id(fd));
+	close(map_fd);
+	close(fd);
+}
+
 static void program_that_comes_between_create_and_attach_stays(void **state)
 {
 	struct steer *s;
@@ -296,6 +313,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(create_attaches_nothing_and_destroy_detaches_what_attach_did),
 		TEST(foreign_program_is_refused_and_stays),
+		TEST(foreign_program_with_sockets_is_refused_and_stays),
 		TEST(program_that_comes_between_create_and_attach_stays),
 		TEST(program_that_took_the_place_of_the_drivers_stays),
 		TEST(destroy_leaves_a_later_program_alone),

@@ -458,20 +458,49 @@ static void bucket_refills_with_time(void **state)
 	assert_int_equal(verdict, STEER_TAKEN);
 }
 
+/* Puts the known element with 1/s and a burst of 4, as if it had this many tokens 'age_s' ago. */
+static void bucket_set(const struct steer *s, unsigned int tokens, unsigned int age_s)
+{
+	int fd = lab_map_open(steer_prog_fd(s), "sources");
+	struct steer_source source;
+	uint8_t address[16];
+	struct timespec now;
+
+	frame_address(address, KNOWN_4);
+	assert_int_equal(bpf_map_lookup_elem(fd, address, &source), 0);
+	clock_gettime(CLOCK_MONOTONIC, &now); /* the clock of bpf_ktime_get_ns() */
+	source.last_ns = (uint64_t)(now.tv_sec - age_s) * 1000000000u + (uint64_t)now.tv_nsec;
+	source.tokens = tokens * STEER_TOKEN;
+	assert_int_equal(bpf_map_update_elem(fd, address, &source, BPF_F_LOCK), 0);
+	close(fd);
+}
+
 static void bucket_never_holds_more_than_its_burst(void **state)
 {
+	static const struct {
+		unsigned int tokens, age_s, taken;
+	} cases[] = {
+		{0, 2, 2}, /* half refilled */
+		{4, 2, 4}, /* full, and two seconds would add two */
+		{0, 9, 4}, /* idle for longer than it takes to fill */
+		{4, 9, 4},
+	};
 	const struct frame f = {.udp_port = PORT_SNMP};
-	uint64_t before[STEER_VERDICTS], after[STEER_VERDICTS];
 	uint8_t bytes[FRAME_BYTES_MAX];
 	size_t n = frame_write(bytes, &f);
 
-	/* For a new source the last refill lies as far back as the machine's start. */
-	put(*state, KNOWN_4, STEER_ELEMENT, 1, 3);
-	assert_int_equal(steer_counters(*state, before), 0);
-	run_bytes(*state, bytes, n, 100);
-	assert_int_equal(steer_counters(*state, after), 0);
-	assert_int_equal(after[STEER_TAKEN] - before[STEER_TAKEN], 3);
-	assert_int_equal(after[STEER_SOURCE_RATE] - before[STEER_SOURCE_RATE], 97);
+	put(*state, KNOWN_4, STEER_ELEMENT, 1, 4);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t before[STEER_VERDICTS], after[STEER_VERDICTS];
+
+		bucket_set(*state, cases[i].tokens, cases[i].age_s);
+		assert_int_equal(steer_counters(*state, before), 0);
+		run_bytes(*state, bytes, n, 100);
+		assert_int_equal(steer_counters(*state, after), 0);
+		assert_int_equal(after[STEER_TAKEN] - before[STEER_TAKEN], cases[i].taken);
+		assert_int_equal(after[STEER_SOURCE_RATE] - before[STEER_SOURCE_RATE],
+				 100 - cases[i].taken);
+	}
 }
 
 static void putting_the_same_source_again_refills_nothing(void **state)
