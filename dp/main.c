@@ -30,6 +30,8 @@
 struct dataplane {
 	struct conf *conf;
 	struct fedmem *fm;
+	struct fedmem_writer *writer;
+	uint32_t n_repaired;
 	bool is_eal_up;
 	struct port **ports;
 	uint32_t n_ports;
@@ -126,7 +128,14 @@ static int open_memory(struct dataplane *d, char *why)
 		return err;
 	}
 	err = fedmem_open(&d->fm, &cfg, why, WHY_BYTES);
-	return err > 0 ? -EINVAL : err;
+	if (err != 0)
+		return err > 0 ? -EINVAL : err;
+	/* Before anything else is touched: whoever holds it is the one data plane of this server. */
+	err = fedmem_writer_open(&d->writer, d->fm, &d->n_repaired);
+	if (err < 0)
+		snprintf(why, WHY_BYTES, "cannot write the segment %s: %s", conf->memory.path,
+			 err == -EBUSY ? "another data plane does" : strerror(-err));
+	return err;
 }
 
 static int start(struct dataplane *d, char *why)
@@ -152,7 +161,14 @@ static int start(struct dataplane *d, char *why)
 		snprintf(why, WHY_BYTES, "out of memory");
 		return err;
 	}
-	err = worker_create(&d->worker, d->conf, d->fm, d->ports, d->n_ports, why, WHY_BYTES);
+	sources_follow(d->sources);
+	for (uint32_t i = 0; i < d->n_ports; i++) {
+		err = port_attach(d->ports[i], why, WHY_BYTES);
+		if (err < 0)
+			return err;
+	}
+	err = worker_create(&d->worker, d->conf, d->fm, d->writer, d->n_repaired, d->ports,
+			    d->n_ports, why, WHY_BYTES);
 	if (err < 0)
 		return err;
 	err = rte_eal_remote_launch(worker_run, d->worker,
@@ -190,6 +206,7 @@ static void stop(struct dataplane *d)
 	free(d->ports);
 	if (d->is_eal_up)
 		(void)rte_eal_cleanup();
+	fedmem_writer_close(d->writer);
 	fedmem_close(d->fm);
 	conf_free(d->conf);
 }

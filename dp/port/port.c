@@ -107,17 +107,16 @@ static void steer_line(const char *line)
 	fprintf(stderr, "steer: %s\n", line);
 }
 
-static int attach_steer(struct port *p, const struct conf *conf, const struct conf_port *cp)
+static int create_steer(struct port *p, const struct conf *conf, const struct conf_port *cp)
 {
 	uint8_t locals[STEER_LOCALS_MAX][16];
-	struct steer_listen listen[3];
+	struct steer_port listen[STEER_LISTEN_MAX];
 	struct steer_config cfg = {
 		.interface = cp->interface,
-		/* twice: a source is put before the one that it replaces is removed */
-		.sources_max = 2 * (conf->memory.sizes.elements_max + FEDMEM_SERVERS_MAX),
+		.sources_max = conf->memory.sizes.elements_max + FEDMEM_SERVERS_MAX,
 		.listen = listen,
-		.locals = locals,
-		.unknown_rate = conf->dataplane.unknown_rate,
+		.locals = (const uint8_t(*)[16])locals,
+		.unknown_rate_pps = conf->dataplane.unknown_rate,
 		.unknown_burst = conf->dataplane.unknown_burst,
 		.log = steer_line,
 	};
@@ -125,17 +124,17 @@ static int attach_steer(struct port *p, const struct conf *conf, const struct co
 
 	if (err < 0)
 		return err;
-	for (uint32_t i = 0; i < conf->dataplane.n_formats; i++)
-		listen[cfg.n_listen++] = (struct steer_listen){
+	for (uint32_t i = 0; i < conf->dataplane.n_formats && cfg.n_listen < STEER_LISTEN_MAX; i++)
+		listen[cfg.n_listen++] = (struct steer_port){
 			.udp_port = strcmp(conf->dataplane.formats[i], "snmp") == 0
 					    ? conf->listen.snmp_port
 					    : conf->listen.native_port,
 			.source_class = STEER_ELEMENT,
 		};
-	if (cp->is_relay)
-		listen[cfg.n_listen++] = (struct steer_listen){
-			.udp_port = conf->listen.relay_port, .source_class = STEER_PEER};
-	return steer_attach(&p->steer, &cfg);
+	if (cp->is_relay && cfg.n_listen < STEER_LISTEN_MAX)
+		listen[cfg.n_listen++] = (struct steer_port){.udp_port = conf->listen.relay_port,
+							     .source_class = STEER_PEER};
+	return steer_create(&p->steer, &cfg);
 }
 
 static int set_up_device(struct port *p, const struct conf_port *cp, char *why, size_t why_bytes)
@@ -213,9 +212,9 @@ int port_start(struct port **out, const struct conf *conf, uint32_t index, char 
 	/* A driver that has no such mode refuses; frames to our own address still come. */
 	(void)rte_eth_promiscuous_enable(p->id);
 	if (cp->is_xdp) {
-		err = attach_steer(p, conf, cp);
+		err = create_steer(p, conf, cp);
 		if (err < 0) {
-			snprintf(why, why_bytes, "port %s: cannot put the XDP program on %s: %s",
+			snprintf(why, why_bytes, "port %s: cannot load the XDP program for %s: %s",
 				 cp->name, cp->interface, strerror(-err));
 			goto fail;
 		}
@@ -224,6 +223,16 @@ int port_start(struct port **out, const struct conf *conf, uint32_t index, char 
 	return 0;
 fail:
 	port_stop(p);
+	return err;
+}
+
+int port_attach(struct port *p, char *why, size_t why_bytes)
+{
+	int err = p->steer == NULL ? 0 : steer_attach(p->steer);
+
+	if (err < 0)
+		snprintf(why, why_bytes, "port %u: cannot attach the XDP program: %s", p->id,
+			 strerror(-err));
 	return err;
 }
 

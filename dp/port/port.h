@@ -22,14 +22,17 @@ struct port; /* opaque: see port.c */
 #define PORT_BURST 32
 
 /* What EAL is told of this port: "--vdev" or "-a", and the device with its arguments. For an AF_XDP device a
- * program that a killed process left on the interface is detached first; a foreign one is an error. */
+ * program that a killed process left on the interface is detached first: the caller holds the segment for
+ * writing, so there is no living one. A foreign program is an error. */
 int port_eal_argument(const struct conf *conf, uint32_t index, const char **option,
 		      char argument[512], char *why, size_t why_bytes);
 
-/* Starts device number 'index' of the configuration; EAL has probed it. The XDP program is put in place
- * last, with nothing but its ports in its tables. */
+/* Starts device number 'index' of the configuration; EAL has probed it. The XDP program is loaded, with its
+ * ports and addresses, and waits for its sources. */
 int port_start(struct port **out, const struct conf *conf, uint32_t index, char *why,
 	       size_t why_bytes);
+/* Puts the XDP program in the place of the driver's, when the port has one. */
+int port_attach(struct port *p, char *why, size_t why_bytes);
 
 bool port_is_relay(const struct port *p);
 void port_ether_address(const struct port *p, uint8_t octets[6]);

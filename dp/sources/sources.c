@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COUNT_TRIES 64
-
 struct sources {
 	const struct conf *conf;
 	const struct fedmem *fm;
@@ -58,9 +56,9 @@ static bool put(struct sources *s, const struct fedmem_address *a, enum steer_cl
 			err = steer_source_put(steer, a->octets, source_class,
 					       s->conf->dataplane.source_rate,
 					       s->conf->dataplane.source_burst);
-		if (err < 0 && !s->is_full_said) {
+		if (err != 0 && !s->is_full_said) {
 			fprintf(stderr, "steer: the table of known sources refused one: %s\n",
-				strerror(-err));
+				err == STEER_FULL ? "it is full" : strerror(-err));
 			s->is_full_said = true;
 		}
 		is_put &= err == 0;
@@ -154,16 +152,7 @@ void sources_count(struct sources *s, struct worker_note *note)
 		note->port_missed += port_missed(s->ports[i]);
 		if (steer == NULL)
 			continue;
-		for (int try = 0; try < COUNT_TRIES; try++) {
-			uint64_t sum = 0;
-
-			if (steer_counters(steer, n) < 0)
-				break;
-			for (int v = STEER_FRAMES + 1; v < STEER_VERDICTS; v++)
-				sum += n[v];
-			if (sum == n[STEER_FRAMES])
-				break;
-		}
+		(void)steer_counters(steer, n);
 		note->steer_frames += n[STEER_FRAMES];
 		note->steer_taken += n[STEER_TAKEN];
 		note->steer_passed += n[STEER_PASSED];

@@ -19,8 +19,7 @@ int sources_create(struct sources **out, const struct conf *conf, const struct f
 /* Puts and removes what changed since the last call. What a full table did not take is tried again with
  * the next change, and said once. */
 void sources_follow(struct sources *s);
-/* The sum over all ports, taken so that the verdicts of each program add up to its frames when that
- * can be had within some tries: the counters of other cores move while they are read. */
+/* The sum over all ports since their start. */
 void sources_count(struct sources *s, struct worker_note *note);
 void sources_destroy(struct sources *s); /* takes NULL */
 

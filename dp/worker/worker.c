@@ -72,11 +72,11 @@ static void remember_notes(struct worker *w)
 }
 
 int worker_create(struct worker **out, const struct conf *conf, struct fedmem *fm,
-		  struct port **ports, uint32_t n_ports, char *why, size_t why_bytes)
+		  struct fedmem_writer *writer, uint32_t n_repaired, struct port **ports,
+		  uint32_t n_ports, char *why, size_t why_bytes)
 {
 	const struct fedmem_sizes *sizes = fedmem_sizes(fm);
 	struct worker *w = aligned_alloc(64, (sizeof(*w) + 63) & ~(size_t)63);
-	uint32_t n_repaired;
 	int err;
 
 	if (w == NULL) {
@@ -86,6 +86,7 @@ int worker_create(struct worker **out, const struct conf *conf, struct fedmem *f
 	memset(w, 0, sizeof(*w));
 	w->conf = conf;
 	w->fm = fm;
+	w->writer = writer;
 	w->ports = ports;
 	w->n_ports = n_ports;
 	for (uint32_t i = 0; i < conf->dataplane.n_formats; i++)
@@ -105,14 +106,6 @@ int worker_create(struct worker **out, const struct conf *conf, struct fedmem *f
 		.communities = (const char *const *)conf->dataplane.communities,
 		.n_communities = conf->dataplane.n_communities,
 	};
-	err = fedmem_writer_open(&w->writer, fm, &n_repaired);
-	if (err < 0) {
-		snprintf(why, why_bytes,
-			 err == -EBUSY ? "another data plane writes the segment %s"
-				       : "cannot write the segment %s",
-			 conf->memory.path);
-		goto fail;
-	}
 	fedmem_stats_load(w->writer, &w->stats);
 	w->stats.n[STATS_REPAIRED_RECORDS] += n_repaired;
 	/* The spool was memory of the process that is gone. */
@@ -278,7 +271,6 @@ void worker_destroy(struct worker *w)
 		return;
 	apply_destroy(w->apply);
 	relay_destroy(w->relay);
-	fedmem_writer_close(w->writer);
 	free(w->cells);
 	free(w->rules);
 	free(w);

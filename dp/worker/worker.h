@@ -4,7 +4,7 @@
  *
  * Thread:  worker_create(), worker_destroy(), worker_stop() and worker_note() control; worker_run() is the
  *          worker.
- * Memory:  all at creation; keeps the configuration, the segment and the ports.
+ * Memory:  all at creation; keeps the configuration, the segment, its writer and the ports.
  * Returns: 0 done; <0 -errno, with a line in 'why'.
  */
 #ifndef BELLWETHER_DP_WORKER_WORKER_H
@@ -21,9 +21,10 @@
 
 struct worker; /* opaque: see worker.c */
 
-/* Opens the segment for writing, which repairs what a killed worker left half-written. */
+/* 'n_repaired' is what fedmem_writer_open() had to put right. */
 int worker_create(struct worker **out, const struct conf *conf, struct fedmem *fm,
-		  struct port **ports, uint32_t n_ports, char *why, size_t why_bytes);
+		  struct fedmem_writer *writer, uint32_t n_repaired, struct port **ports,
+		  uint32_t n_ports, char *why, size_t why_bytes);
 
 /* Until worker_stop(). For rte_eal_remote_launch(); the argument is the struct worker. */
 int worker_run(void *worker);
