@@ -2,31 +2,11 @@
 
 #include <assert.h>
 
-static const struct {
-	const char *name, *help;
-} refusals[DECODE_REFUSAL_N] = {[DECODE_OK] = {"ok", "decoded"},
-#define X(symbol, name_, help_) [DECODE_##symbol] = {name_, help_},
-				DECODE_REFUSALS(X)
-#undef X
-};
-
 static const char *const format_names[DECODE_FORMATS] = {
 	[DECODE_NONE] = "none",
 	[DECODE_NATIVE] = "native",
 	[DECODE_SNMP] = "snmp",
 };
-
-const char *decode_refusal_name(enum decode_refusal refusal)
-{
-	assert(refusal < DECODE_REFUSAL_N);
-	return refusals[refusal].name;
-}
-
-const char *decode_refusal_help(enum decode_refusal refusal)
-{
-	assert(refusal < DECODE_REFUSAL_N);
-	return refusals[refusal].help;
-}
 
 const char *decode_format_name(enum decode_format format)
 {

@@ -210,7 +210,7 @@ static void texts_are_utf8_without_nul(void **state)
 
 			if (refusal != (rows[i].is_good ? DECODE_OK : DECODE_NATIVE_TEXT))
 				fail_msg("row %zu, field %u: %s", i, field,
-					 decode_refusal_name(refusal));
+					 stats_refusal_name(refusal));
 		}
 }
 
@@ -302,7 +302,7 @@ static void bad_datagrams_are_refused_by_name(void **state)
 		enum decode_refusal refusal = decode(rows[i].octets, rows[i].n);
 
 		if (refusal != rows[i].refusal)
-			fail_msg("%s: %s", rows[i].what, decode_refusal_name(refusal));
+			fail_msg("%s: %s", rows[i].what, stats_refusal_name(refusal));
 		assert_int_equal(batch.n, 0);
 	}
 }
