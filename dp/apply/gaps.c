@@ -7,9 +7,10 @@
 #define GAPS_WORDS (GAPS_WINDOW / 64)
 
 struct row {
-	struct gaps_source source; /* element_id 0: not used */
-	uint64_t end;		   /* numbers from here on are not covered */
-	uint64_t missing[GAPS_WORDS]; /* bit (number % GAPS_WINDOW), of the last GAPS_WINDOW before 'end' */
+	struct gaps_source source;    /* element_id 0: not used */
+	uint64_t end;		      /* numbers from here on are not covered */
+	uint64_t missing[GAPS_WORDS]; /* bit (number % GAPS_WINDOW), of the last GAPS_WINDOW before
+					 'end' */
 };
 
 struct gaps {
@@ -49,10 +50,11 @@ void gaps_open(struct gaps *g, const struct gaps_source *s, uint64_t newest, uin
 {
 	struct row *row = row_of(g, s);
 
-	if (!is_row_of(row, s)) {
+	/* An end behind 'newest': what the row knows is of another owner's time. */
+	if (!is_row_of(row, s) || row->end > newest) {
 		memset(row, 0, sizeof(*row));
 		row->source = *s;
-	} else if (row->end <= newest) {
+	} else {
 		mark(row, row->end, newest + 1, false); /* those came in their turn */
 	}
 	mark(row, newest + 1, next, true);
