@@ -6,16 +6,16 @@
  * the owner. The spool does not survive this process: what lay in it is counted as relay_lost at the
  * next start. Why the protocol is as it is: docs/relay.md.
  *
- * The message, after UDP (all integers big-endian), RELAY_HEADER_BYTES octets and the datagram:
+ * The message, after UDP (all integers big-endian): RELAY_HEADER_BYTES octets, the datagram, and the tag:
  *    0 version 1   1 kind: 1 metrics, 2 alarms, 3 acknowledgement   2 format   3 zero
  *    4 ingest server (2)   6 destination server (2)
  *    8 boot of the sender's data plane (4)   12 boot of the destination's, as the sender knows it (4)
- *   16 sequence (8): counts every frame to this destination, never used twice: the nonce of the tag
+ *   16 sequence (8): of the frame, rising, never used twice in one boot: the nonce of the tag
  *   24 number (8): of the alarm in its stream, rising, with gaps; of an acknowledgement: the highest
  *      number taken over
  *   32 before (8): number of the alarm before it in the stream; 0: none before it is coming any more
  *   40 source address (16)   56 bitmap of the reports meant (8)
- *   64 tag (16): seal.h over octets 0-63 and the datagram
+ *   64 the datagram   then the tag (16): seal.h over all octets before it
  * What a kind does not use is zero; an acknowledgement carries no datagram. Largest datagram of 1472 octets:
  * 1600 octets of IPv6, so relay networks want an MTU of 1600.
  *
@@ -37,7 +37,8 @@
 #include "dp/pkt/pkt.h"
 #include "dp/stats/stats.h"
 
-#define RELAY_HEADER_BYTES 80
+#define RELAY_HEADER_BYTES 64
+#define RELAY_TAG_BYTES	   16
 #define RELAY_FRAME_MAX	   2048 /* longest frame that is ever written */
 
 /* Where frames leave. 'begin' gives room for one frame of n octets or NULL (no buffer); 'send' takes the
@@ -82,9 +83,9 @@ bool relay_give(void *relay, const struct apply_datagram *d, uint32_t cell, bool
 
 /* The next alarm of the spool whose cell is ours now, those of one cell in the order of arrival; it is out
  * of the spool then and counted as taken back and as datagram (DGRAMS_TAKEN_BACK); the caller counts
- * what becomes of it. is_relayed is not set: what cannot be applied comes back to relay_give(). So the
- * caller tells relay_cells() of the lease before, and hands out no more at a time than were
- * waiting. The datagram lives until the next call. False: there is none. */
+ * what becomes of it. is_relayed is not set: what cannot be applied here comes back to relay_give(). So
+ * the caller tells relay_cells() of cells and lease before, as it tells apply; and it takes all before
+ * it applies anything newer. The datagram lives until the next call. False: there is none. */
 bool relay_take_back(struct relay *r, struct apply_datagram *d);
 
 /* Handles one message that came to the relay port. Counts the frame, and, when it returns true, the datagram
