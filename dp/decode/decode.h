@@ -22,7 +22,8 @@ enum decode_format { DECODE_NONE, DECODE_NATIVE, DECODE_SNMP, DECODE_FORMATS };
 #define DECODE_REFUSALS(X)                                                                         \
 	X(NATIVE_TRUNCATED, "native_truncated", "a field ends behind the datagram")                \
 	X(NATIVE_WIRE_TYPE, "native_wire_type", "a field has another wire type than the schema")   \
-	X(NATIVE_VARINT, "native_varint", "a varint of more than ten octets")                      \
+	X(NATIVE_TAG, "native_tag", "field 0, no such wire type, or a group's end without start")  \
+	X(NATIVE_VARINT, "native_varint", "a varint longer than it may be")                        \
 	X(NATIVE_EMPTY, "native_empty", "no report in the datagram")                               \
 	X(NATIVE_TOO_MANY_REPORTS, "native_too_many_reports", "more reports than a batch holds")   \
 	X(NATIVE_TOO_MANY_METRICS, "native_too_many_metrics", "more metrics than a report holds")  \
@@ -38,8 +39,9 @@ enum decode_format { DECODE_NONE, DECODE_NATIVE, DECODE_SNMP, DECODE_FORMATS };
 	X(SNMP_NOT_A_TRAP, "snmp_not_a_trap", "a PDU that is no trap")                             \
 	X(SNMP_INFORM, "snmp_inform", "an InformRequest, which wants an answer: send a trap")      \
 	X(SNMP_NO_TRAP_OID, "snmp_no_trap_oid", "a v2c trap without snmpTrapOID.0 as second")      \
-	X(SNMP_TRAILING, "snmp_trailing", "octets after the message")                              \
-	X(SNMP_TOO_MANY_BINDINGS, "snmp_too_many_bindings", "more variable bindings than 64")
+	X(SNMP_TRAILING, "snmp_trailing", "octets after the message or a part of it")              \
+	X(SNMP_TOO_MANY_BINDINGS, "snmp_too_many_bindings", "more variable bindings than 64")      \
+	X(UNKNOWN_FORMAT, "unknown_format", "of a format that this data plane does not decode")
 
 enum decode_refusal {
 	DECODE_OK,
@@ -98,11 +100,13 @@ struct decode_context {
 enum decode_refusal decode_native(const struct decode_context *ctx, const uint8_t *payload,
 				  size_t payload_bytes, struct report_batch *batch);
 
-/* SNMPv1 (RFC 1157 4.1.6) and SNMPv2c (RFC 3416 4.2.6) notifications, v1 ones mapped by RFC 3584 3.1,
- * to the alarm that the rule of the notification's OID names. BER as X.690, definite lengths. */
+/* SNMPv1 (RFC 1157 4.1.6) and SNMPv2c (RFC 3416 4.2.6) notifications, v1 ones named by
+ * RFC 3584 3.1, to the alarm that the rule of the notification's OID names. BER as X.690, definite
+ * lengths. */
 enum decode_refusal decode_snmp(const struct decode_context *ctx, const uint8_t *payload,
 				size_t payload_bytes, struct report_batch *batch);
 
+/* By 'format', which may be any number: a relaying peer names it. */
 enum decode_refusal decode_payload(enum decode_format format, const struct decode_context *ctx,
 				   const uint8_t *payload, size_t payload_bytes,
 				   struct report_batch *batch);
