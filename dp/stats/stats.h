@@ -70,6 +70,8 @@ enum stats_group {
                                                                                                    \
 	X(DGRAMS_WIRE, "datagrams_wire", STATS_DGRAM_IN, "datagrams that elements sent to us")     \
 	X(DGRAMS_PEER, "datagrams_peer", STATS_DGRAM_IN, "datagrams that peers relayed to us")     \
+	X(DGRAMS_TAKEN_BACK, "datagrams_taken_back", STATS_DGRAM_IN,                               \
+	  "datagrams that our own spool handed back, to be judged anew")                           \
 	X(DGRAM_APPLIED, "datagrams_applied", STATS_DGRAM_OUT, "datagrams applied here")           \
 	X(DGRAM_RELAYED, "datagrams_relayed", STATS_DGRAM_OUT,                                     \
 	  "datagrams given to the relay, for other owners")                                        \
@@ -107,15 +109,17 @@ enum stats_group {
 	X(RELAY_ACKNOWLEDGED, "relay_acknowledged", STATS_RELAY_OUT,                               \
 	  "alarms, acknowledged by the owner")                                                     \
 	X(RELAY_TAKEN_BACK, "relay_taken_back", STATS_RELAY_OUT,                                   \
-	  "alarms whose cell came to this server before they were acknowledged")                   \
+	  "alarms handed back: their cell came to this server, or may be another")                 \
 	X(RELAY_WAITING, "relay_waiting", STATS_RELAY_OUT, "alarms in the spool at this moment")   \
+	X(RELAY_LOST, "relay_lost", STATS_RELAY_OUT,                                               \
+	  "alarms lost: they were in the spool when the data plane ended")                         \
 	X(RELAY_SPOOL_FULL, "relay_spool_full", STATS_RELAY_OUT, "alarms lost: the spool is full") \
 	X(RELAY_LOST_AT_RESTART, "relay_lost_at_restart", STATS_RELAY_OUT,                         \
 	  "alarms that were in the spool when the data plane was killed")                          \
 	X(RELAY_TOO_LONG, "relay_too_long", STATS_RELAY_OUT,                                       \
 	  "lost: with its relay header longer than the port's frames")                             \
 	X(RELAY_NO_NEIGHBOUR, "relay_no_neighbour", STATS_RELAY_OUT,                               \
-	  "metrics lost: the owner's link address is not known")                                   \
+	  "metrics lost: the owner's link address or boot is not known")                           \
 	X(RELAY_NO_MBUF, "relay_no_mbuf", STATS_RELAY_OUT, "metrics lost: no buffer")              \
 	X(RELAY_PORT_FULL, "relay_port_full", STATS_RELAY_OUT,                                     \
 	  "metrics lost: the port's transmit queue is full")                                       \
