@@ -188,9 +188,8 @@ void net_tell_lease(struct net *n, int node, bool may_own)
 static void apply(struct net_node *me, const struct said *said)
 {
 	assert_true(me->n_log < NET_LOG);
-	me->log[me->n_log++] =
-		(struct net_applied){said->ingest, said->cell, said->serial,
-				     me->cells[said->cell].token.generation};
+	me->log[me->n_log++] = (struct net_applied){said->ingest, said->cell, said->serial,
+						    me->cells[said->cell].token.generation};
 	me->stats.n[STATS_DGRAM_APPLIED]++;
 	me->stats.n[STATS_REPORT_APPLIED]++;
 }
