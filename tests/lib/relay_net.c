@@ -265,6 +265,16 @@ void net_deliver(struct net *n, int node, const uint8_t *frame, uint16_t n_bytes
 	}
 }
 
+void net_deliver_first(struct net *n)
+{
+	static struct net_frame f;
+
+	assert_true(n->n_frames > 0);
+	f = n->frames[0];
+	memmove(&n->frames[0], &n->frames[1], --n->n_frames * sizeof(f));
+	net_deliver(n, f.to, f.octets, f.n_bytes);
+}
+
 void net_check(struct net *n)
 {
 	for (int i = 0; i < NET_NODES; i++) {
