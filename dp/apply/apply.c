@@ -138,13 +138,18 @@ static uint8_t cut(uint16_t n_bytes, uint8_t max)
 	return n_bytes < max ? n_bytes : max;
 }
 
+static const char *chars_of(const struct report_text *text)
+{
+	return text->n_bytes > 0 ? text->chars : "";
+}
+
 static struct fedmem_alarm_key key_of(const struct applying *x, const struct report_alarm *ra)
 {
 	return (struct fedmem_alarm_key){
 		.element = x->slot,
-		.type = ra->type.chars,
-		.resource = ra->resource.chars,
-		.qualifier = ra->qualifier.chars,
+		.type = chars_of(&ra->type),
+		.resource = chars_of(&ra->resource),
+		.qualifier = chars_of(&ra->qualifier),
 		.type_bytes = cut(ra->type.n_bytes, FEDMEM_TYPE_BYTES),
 		.resource_bytes = cut(ra->resource.n_bytes, FEDMEM_RESOURCE_BYTES),
 		.qualifier_bytes = cut(ra->qualifier.n_bytes, FEDMEM_QUALIFIER_BYTES),
@@ -170,8 +175,7 @@ static void alarm_text(struct fedmem_alarm *alarm, const struct report_text *tex
 	uint8_t n = cut(text->n_bytes, FEDMEM_TEXT_BYTES);
 
 	memset(alarm->text, 0, sizeof(alarm->text));
-	if (n > 0)
-		memcpy(alarm->text, text->chars, n);
+	memcpy(alarm->text, chars_of(text), n);
 }
 
 /* 'kind' 0: no event. */

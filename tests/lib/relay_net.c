@@ -188,9 +188,8 @@ void net_tell_lease(struct net *n, int node, bool may_own)
 static void apply(struct net_node *me, const struct said *said)
 {
 	assert_true(me->n_log < NET_LOG);
-	me->log[me->n_log++] =
-		(struct net_applied){said->ingest, said->cell, said->serial,
-				     me->cells[said->cell].token.generation};
+	me->log[me->n_log++] = (struct net_applied){said->ingest, said->cell, said->serial,
+						    me->cells[said->cell].token.generation};
 	me->stats.n[STATS_DGRAM_APPLIED]++;
 	me->stats.n[STATS_REPORT_APPLIED]++;
 }
@@ -264,6 +263,16 @@ void net_deliver(struct net *n, int node, const uint8_t *frame, uint16_t n_bytes
 		assert_true(d.is_relayed);
 		relay_taken(me->relay, judge(me, &d, true));
 	}
+}
+
+void net_deliver_first(struct net *n)
+{
+	static struct net_frame f;
+
+	assert_true(n->n_frames > 0);
+	f = n->frames[0];
+	memmove(&n->frames[0], &n->frames[1], --n->n_frames * sizeof(f));
+	net_deliver(n, f.to, f.octets, f.n_bytes);
 }
 
 void net_check(struct net *n)

@@ -89,6 +89,7 @@ void net_tell_lease(struct net *n, int node, bool may_own);
 bool net_ingest(struct net *n, int node, uint32_t cell, bool is_alarm, uint16_t n_bytes);
 /* Hands a frame to its node as a worker would. */
 void net_deliver(struct net *n, int node, const uint8_t *frame, uint16_t n_bytes);
+void net_deliver_first(struct net *n); /* the oldest frame that is under way */
 /* Polls all, delivers what is under way, hands back, checks; time goes on by NET_STEP_NS. */
 void net_step(struct net *n);
 /* Steps until all are idle; fails the test when that takes more than so many. */
