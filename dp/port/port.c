@@ -209,8 +209,6 @@ int port_start(struct port **out, const struct conf *conf, uint32_t index, char 
 	err = set_up_device(p, cp, why, why_bytes);
 	if (err < 0)
 		goto fail;
-	/* A driver that has no such mode refuses; frames to our own address still come. */
-	(void)rte_eth_promiscuous_enable(p->id);
 	if (cp->is_xdp) {
 		err = create_steer(p, conf, cp);
 		if (err < 0) {

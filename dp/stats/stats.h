@@ -114,8 +114,6 @@ enum stats_group {
 	X(RELAY_LOST, "relay_lost", STATS_RELAY_OUT,                                               \
 	  "alarms lost: they were in the spool when the data plane ended")                         \
 	X(RELAY_SPOOL_FULL, "relay_spool_full", STATS_RELAY_OUT, "alarms lost: the spool is full") \
-	X(RELAY_LOST_AT_RESTART, "relay_lost_at_restart", STATS_RELAY_OUT,                         \
-	  "alarms that were in the spool when the data plane was killed")                          \
 	X(RELAY_TOO_LONG, "relay_too_long", STATS_RELAY_OUT,                                       \
 	  "lost: with its relay header longer than the port's frames")                             \
 	X(RELAY_NO_NEIGHBOUR, "relay_no_neighbour", STATS_RELAY_OUT,                               \

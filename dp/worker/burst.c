@@ -65,19 +65,24 @@ static enum apply_verdict handle_datagram(struct worker *w, const struct apply_d
 	return verdict;
 }
 
-static void handle_relayed(struct worker *w, const struct pkt_view *view)
+/* One that did not come from the wire: its sender may be an element that this server does not know, or no
+ * longer. */
+static enum apply_verdict handle_handed_over(struct worker *w, const struct apply_datagram *d)
 {
-	enum apply_verdict verdict = APPLY_REFUSED;
-	struct apply_datagram d;
 	uint32_t slot;
 
-	if (!relay_receive(w->relay, view->payload, view->payload_bytes, &d))
-		return;
-	if (fedmem_find_by_address(w->fm, &d.source, &slot) != 0)
-		w->stats.n[STATS_DROP_UNKNOWN_SOURCE]++;
-	else
-		verdict = handle_datagram(w, &d, slot);
-	relay_taken(w->relay, verdict != APPLY_NOT_OWNER);
+	if (fedmem_find_by_address(w->fm, &d->source, &slot) == 0)
+		return handle_datagram(w, d, slot);
+	w->stats.n[STATS_DROP_UNKNOWN_SOURCE]++;
+	return APPLY_REFUSED;
+}
+
+static void handle_relayed(struct worker *w, const struct pkt_view *view)
+{
+	struct apply_datagram d;
+
+	if (relay_receive(w->relay, view->payload, view->payload_bytes, &d))
+		relay_taken(w->relay, handle_handed_over(w, &d) != APPLY_NOT_OWNER);
 }
 
 static void handle_unknown(struct worker *w, const struct pkt_view *view)
@@ -156,14 +161,7 @@ void burst_handle(struct worker *w, struct rte_mbuf **frames, uint16_t n)
 void burst_take_back(struct worker *w)
 {
 	struct apply_datagram d;
-	uint32_t slot;
 
-	while (relay_take_back(w->relay, &d)) {
-		/* Was decoded once; its element can have left the inventory since. */
-		if (decode_payload((enum decode_format)d.format, &w->decode, d.payload,
-				   d.payload_bytes, &w->batch) != DECODE_OK)
-			continue;
-		if (fedmem_find_by_address(w->fm, &d.source, &slot) == 0)
-			(void)apply_batch(w->apply, &d, &w->batch, slot, w->now_ns, w->may_own);
-	}
+	while (relay_take_back(w->relay, &d))
+		(void)handle_handed_over(w, &d);
 }

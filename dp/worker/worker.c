@@ -41,6 +41,7 @@ static int create_relay(struct worker *w)
 		.self = conf->server,
 		.udp_port = conf->listen.relay_port,
 		.local_address = conf->self->relay,
+		.cells_max = conf->memory.sizes.cells_max,
 		.spool_max = conf->dataplane.spool_max,
 		.resend_ns = RESEND_NS,
 	};
@@ -108,9 +109,6 @@ int worker_create(struct worker **out, const struct conf *conf, struct fedmem *f
 	};
 	fedmem_stats_load(w->writer, &w->stats);
 	w->stats.n[STATS_REPAIRED_RECORDS] += n_repaired;
-	/* The spool was memory of the process that is gone. */
-	w->stats.n[STATS_RELAY_LOST_AT_RESTART] += w->stats.n[STATS_RELAY_WAITING];
-	w->stats.n[STATS_RELAY_WAITING] = 0;
 	remember_notes(w);
 	err = create_relay(w);
 	if (err == 0)
@@ -203,6 +201,11 @@ static void follow_tables(struct worker *w)
 			relay_servers(w->relay, w->servers, n);
 	}
 	w->may_own = may_own;
+	if (unlikely(fedmem_elements_version(w->fm) != w->elements_version)) {
+		w->elements_version = fedmem_elements_version(w->fm);
+		relay_elements(w->relay);
+		must_route = true;
+	}
 	if (unlikely(must_route)) {
 		relay_cells(w->relay, w->cells, w->n_cells, may_own);
 		burst_take_back(w);

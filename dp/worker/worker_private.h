@@ -32,7 +32,7 @@ struct worker {
 	uint64_t boot_ns; /* CLOCK_BOOTTIME, once a turn */
 	bool may_own;
 	bool has_relay_boot; /* the control plane met the wish of this start */
-	uint32_t cells_version, servers_version, rules_version;
+	uint32_t cells_version, servers_version, rules_version, elements_version;
 	uint64_t published_ns;
 
 	uint8_t is_format_on[DECODE_FORMATS];
