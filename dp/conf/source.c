@@ -75,7 +75,7 @@ int conf_source_open(struct conf_source *s, const char *file, struct conf_findin
 	int fd = open(file, O_RDONLY | O_CLOEXEC);
 	int err;
 
-	*s = (struct conf_source){.file = file, .findings = findings};
+	*s = (struct conf_source){.findings = findings};
 	if (fd < 0)
 		return -errno;
 	err = read_all(s, fd);
