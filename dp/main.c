@@ -88,6 +88,8 @@ static int start_eal(struct dataplane *d, char *why)
 	argv[argc++] = conf->dataplane.huge_pages ? "--in-memory" : "--no-huge";
 	argv[argc++] = "--log-level";
 	argv[argc++] = "warning";
+	argv[argc++] = "--log-level";
+	argv[argc++] = "lib.telemetry:error";
 	bool has_pci = false;
 
 	for (uint32_t i = 0; i < conf->dataplane.n_ports; i++) {
