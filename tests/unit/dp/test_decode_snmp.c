@@ -278,10 +278,10 @@ static void values_that_their_type_cannot_have_are_refused(void **state)
 		{0x02, "\0\x80\0\0\0", 5},	   /* 2^31 */
 		{0x02, "\xff\x7f\xff\xff\xff", 5}, /* -2^31 - 1 */
 		{0x02, "\0\0\0\0\0\0\0\0\7", 9},   /* more than eight octets */
-		{0x41, "\xff", 1},		   /* negative */
+		{0x41, "\xff\xff", 2},		   /* negative */
 		{0x42, "\x01\0\0\0\0", 5},	   /* 2^32 */
 		{0x43, "", 0},
-		{0x46, "\x80\0\0\0\0\0\0\0", 8}, /* negative */
+		{0x46, "\x80\0\0\0\0\0\0", 7},   /* negative */
 		{0x46, "\1\0\0\0\0\0\0\0\0", 9}, /* 2^64 */
 		{0x46, "\0\0\0\0\0\0\0\0\0\7", 10},
 		{0x40, "\1\2\3", 3},
@@ -307,6 +307,29 @@ static void values_that_their_type_cannot_have_are_refused(void **state)
 		ber_binding(&w, "1.3.6.1.2.1.1.1.0"); /* that no rule asks for */
 		ber_octets(&w, rows[i].tag, rows[i].octets, rows[i].n);
 		if (decode_written(&w) != DECODE_SNMP_BER)
+			fail_msg("row %zu", i);
+	}
+}
+
+static void unsigned_number_of_full_width_needs_no_zero_before_its_high_bit(void **state)
+{
+	static const struct {
+		uint8_t tag;
+		const char *octets;
+		size_t n;
+	} rows[] = {
+		{0x41, "\xff\xff\xff\xff", 4},
+		{0x43, "\x80\0\0\0", 4},
+		{0x46, "\x80\0\0\0\0\0\0\0", 8},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct ber_writer w = {.n = 0};
+
+		ber_v2_trap(&w, 0xa7, LINK_DOWN);
+		ber_binding(&w, "1.3.6.1.2.1.1.1.0");
+		ber_octets(&w, rows[i].tag, rows[i].octets, rows[i].n);
+		if (decode_written(&w) != DECODE_OK)
 			fail_msg("row %zu", i);
 	}
 }
@@ -439,6 +462,8 @@ int main(void)
 		cmocka_unit_test(other_community_is_refused_and_each_accepted_one_is_not),
 		cmocka_unit_test(messages_that_are_no_trap_are_refused_by_name),
 		cmocka_unit_test(values_that_their_type_cannot_have_are_refused),
+		cmocka_unit_test(
+			unsigned_number_of_full_width_needs_no_zero_before_its_high_bit),
 		cmocka_unit_test(v1_numbers_outside_their_range_are_refused),
 		cmocka_unit_test(trap_without_its_first_two_bindings_is_refused),
 		cmocka_unit_test(octets_after_a_part_are_refused),
