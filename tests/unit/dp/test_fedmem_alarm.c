@@ -112,6 +112,26 @@ static void the_chain_begins_with_the_most_recently_raised(void **state)
 	done(f);
 }
 
+static void the_counts_outlive_the_first_alarm_of_the_chain(void **state)
+{
+	struct fixture f = with_states();
+	char resource[8];
+
+	report(f, 1, "stays", FEDMEM_MINOR, 1);
+	report(f, 1, "goes", FEDMEM_MINOR, 2);
+	report(f, 1, "stays", FEDMEM_CRITICAL, 3);
+	report(f, 1, "goes", FEDMEM_CLEARED, 4);
+	for (int i = 0; i < 15; i++) {
+		snprintf(resource, sizeof(resource), "r%d", i);
+		report(f, 2, resource, FEDMEM_MINOR, 5);
+	}
+	assert_null(find(f, 1, "goes"));
+	recount(f.w, 1, token_one);
+	assert_int_equal(state_of(f, 1).n_alarms, 1);
+	assert_int_equal(state_of(f, 1).worst, FEDMEM_CRITICAL);
+	done(f);
+}
+
 static void each_part_of_the_key_tells_alarms_apart(void **state)
 {
 	struct fixture f = with_states();
@@ -385,6 +405,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_state_says_how_many_are_raised_and_the_worst_of_them),
 		cmocka_unit_test(the_chain_begins_with_the_most_recently_raised),
+		cmocka_unit_test(the_counts_outlive_the_first_alarm_of_the_chain),
 		cmocka_unit_test(each_part_of_the_key_tells_alarms_apart),
 		cmocka_unit_test(texts_are_cut_to_what_a_record_holds),
 		cmocka_unit_test(an_alarm_that_is_left_free_gives_its_entry_back),

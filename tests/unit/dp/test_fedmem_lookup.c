@@ -148,6 +148,79 @@ static void a_line_table_nearly_full_agrees_with_a_plain_model(void **state)
 	assert_true(atomic_load(&moves) > 1000);
 }
 
+/* A crowded table whose numbers come and go, so that those that are there move all the time. */
+enum { CROWD_LINES = 4, CROWD = 40, MOVES_MET = 20 };
+
+struct crowd {
+	struct line_table t;
+	uint32_t hashes[CROWD];
+	_Atomic uint32_t turns[CROWD]; /* even: the number is in the table */
+	_Atomic bool stop;
+	_Atomic uint64_t
+		n_moved; /* look-ups that missed one that was there, and were told to look again */
+	uint64_t n_missed; /* ... and were not told */
+};
+
+static void *search_crowd(void *argument)
+{
+	struct crowd *c = argument;
+
+	for (uint32_t i = 0; !atomic_load(&c->stop); i = (i + 1) % CROWD) {
+		uint32_t turn = atomic_load(&c->turns[i]);
+		uint64_t moves = line_table_moves(&c->t);
+		struct line_cursor cursor = line_table_begin(&c->t, c->hashes[i]);
+		uint32_t found = FEDMEM_NONE;
+		bool moved;
+
+		if (turn % 2 != 0)
+			continue;
+		while (line_table_next(&c->t, c->hashes[i], &cursor, &found) && found != i)
+			;
+		moved = line_table_moved(&c->t, moves);
+		if (found == i || atomic_load(&c->turns[i]) != turn)
+			continue;
+		if (moved)
+			atomic_fetch_add(&c->n_moved, 1);
+		else
+			c->n_missed++;
+	}
+	return NULL;
+}
+
+static void a_look_up_that_missed_a_moving_entry_is_told_to_look_again(void **state)
+{
+	static _Alignas(64) _Atomic uint64_t entries[CROWD_LINES * LINE_TABLE_ENTRIES];
+	_Atomic uint64_t moves = 0;
+	static struct crowd c;
+	uint64_t x = 1181783497276652981ull;
+	uint32_t n = 0;
+	pthread_t thread;
+
+	c.t = (struct line_table){.entries = entries, .moves = &moves, .n_lines = CROWD_LINES};
+	for (uint32_t i = 0; i < CROWD; i++) { /* all at home in the first two lines */
+		c.hashes[i] = (uint32_t)next_random(&x) / 2;
+		c.turns[i] = 1;
+	}
+	assert_int_equal(pthread_create(&thread, NULL, search_crowd, &c), 0);
+	for (uint64_t step = 0; step < 50000000 && atomic_load(&c.n_moved) < MOVES_MET; step++) {
+		uint32_t i = (uint32_t)(next_random(&x) % CROWD);
+
+		if (c.turns[i] % 2 == 0) {
+			atomic_fetch_add(&c.turns[i], 1);
+			assert_true(line_table_remove(&c.t, c.hashes[i], i));
+			n--;
+		} else if (n < CROWD_LINES * LINE_TABLE_ENTRIES - 1) {
+			assert_true(line_table_insert(&c.t, c.hashes[i], i));
+			atomic_fetch_add(&c.turns[i], 1);
+			n++;
+		}
+	}
+	atomic_store(&c.stop, true);
+	pthread_join(thread, NULL);
+	assert_int_equal(c.n_missed, 0);
+	assert_true(atomic_load(&c.n_moved) > 0); /* else nothing was tried */
+}
+
 static void put_again_changes_in_place(void **state)
 {
 	struct fixture f = with_elements(8);
@@ -347,6 +420,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_hundred_thousand_puts_and_removes_agree_with_a_plain_model),
 		cmocka_unit_test(a_line_table_nearly_full_agrees_with_a_plain_model),
+		cmocka_unit_test(a_look_up_that_missed_a_moving_entry_is_told_to_look_again),
 		cmocka_unit_test(put_again_changes_in_place),
 		cmocka_unit_test(a_renumbered_element_is_found_by_its_new_address_only),
 		cmocka_unit_test(an_address_in_use_is_refused_and_nothing_changes),

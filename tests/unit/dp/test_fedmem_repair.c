@@ -291,6 +291,24 @@ static void a_writer_of_a_segment_that_was_replaced_is_estale(void **state)
 	place_remove(p);
 }
 
+/* A kill between the commit of an alarm and the event of it. */
+static void an_event_number_that_an_alarm_carries_is_not_given_again(void **state)
+{
+	struct place *p = place_with_history();
+	struct fedmem *fm = must_open(p);
+	struct fedmem_alarm_key key = key_of(3, "a");
+	struct fedmem_writer *w;
+
+	assert_int_equal(fm->header->event_last, 3);
+	fm->header->event_last = 2;
+	w = must_write(fm);
+	report_alarm(w, fm, &key, FEDMEM_CRITICAL, 60);
+	assert_int_equal(fedmem_alarm_find(w, &key)->change, 4);
+	fedmem_writer_close(w);
+	fedmem_close(fm);
+	place_remove(p);
+}
+
 static void damage_that_no_journal_knows_is_dropped_and_counted(void **state)
 {
 	struct place *p = place_with_history();
@@ -559,6 +577,7 @@ int main(void)
 		cmocka_unit_test(a_record_whose_writer_died_is_busy_until_the_next_writer_comes),
 		cmocka_unit_test(a_second_writer_is_ebusy_while_the_first_one_lives),
 		cmocka_unit_test(a_writer_of_a_segment_that_was_replaced_is_estale),
+		cmocka_unit_test(an_event_number_that_an_alarm_carries_is_not_given_again),
 		cmocka_unit_test(damage_that_no_journal_knows_is_dropped_and_counted),
 		cmocka_unit_test(two_hundred_kills_while_writing_lose_nothing_and_break_nothing),
 	};
