@@ -47,6 +47,8 @@ void machine_persist(struct election *e, struct election_output *out, enum pendi
 	assert(epoch > e->durable.epoch); /* I1, I2: a vote is never changed */
 	e->durable.epoch = epoch;
 	e->durable.voted_for = for_server;
+	if (epoch > e->seen_epoch)
+		e->seen_epoch = epoch;
 	e->pending = pending;
 	e->pending_for = for_server;
 	out->persist = true;
