@@ -208,7 +208,7 @@ void election_init(struct election *e, const struct election_config *cfg,
 	e->durable = *durable;
 	e->stored_epoch = e->seen_epoch = e->told_epoch = durable->epoch;
 	e->position = position;
-	e->is_first_start = durable->epoch == 0;
+	e->is_first_start = durable->epoch == 0 && e->n_majority > 1;
 	/* It may have handled a beat right before it stopped, and its master counts on that. */
 	e->guard_until_ms = MUTANT(4) || e->n_majority == 1 ? now_ms : now_ms + e->guard_ms;
 	e->phase = PHASE_STARTING;
