@@ -279,7 +279,7 @@ int main(void)
 	const char *seed = getenv("TEST_SEED");
 
 	random_state = seed != NULL ? strtoull(seed, NULL, 10) : (uint64_t)time(NULL);
-	print_message("TEST_SEED=%llu\n", (unsigned long long)random_state);
+	print_message("# TEST_SEED=%llu\n", (unsigned long long)random_state);
 	random_state |= 1ULL << 63; /* xorshift must not start at zero */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -410,7 +410,7 @@ static void look_ups_agree_after_the_control_plane_was_killed_in_a_change(void *
 		assert_int_equal(n, 0);
 		fedmem_close(fm);
 	}
-	print_message("cut off in a change: %u of 150\n", n_cut_off);
+	print_message("# cut off in a change: %u of 150\n", n_cut_off);
 	assert_true(n_cut_off > 0);
 	done(f);
 }

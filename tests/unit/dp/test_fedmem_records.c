@@ -228,7 +228,7 @@ static void a_reader_never_sees_a_torn_record_while_a_process_writes(void **stat
 	}
 	kill(child, SIGKILL);
 	assert_int_equal(waitpid(child, NULL, 0), child);
-	print_message("%lu reads, %lu changes seen, %lu busy\n", n_read, n_changes, n_busy);
+	print_message("# %lu reads, %lu changes seen, %lu busy\n", n_read, n_changes, n_busy);
 	assert_int_equal(n_torn, 0);
 	assert_int_equal(n_busy, 0); /* the writer lives */
 	assert_true(n_changes >= CHANGES);

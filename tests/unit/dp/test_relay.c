@@ -78,7 +78,7 @@ static void loss_repeats_and_reordering_change_neither_number_nor_order(void **s
 	for (uint64_t seed = 1; seed <= 20; seed++) {
 		net_fini(&net);
 		net_init(&net, seed);
-		print_message("seed %lu\n", seed);
+		print_message("# seed %lu\n", seed);
 		net.loss = 30;
 		net.repeat = 20;
 		net.delay = 20;
@@ -495,7 +495,7 @@ static void under_anything_no_alarm_is_lost_and_the_newest_comes_last(void **sta
 
 		net_fini(&net);
 		net_init(&net, seed);
-		print_message("seed %lu\n", seed);
+		print_message("# seed %lu\n", seed);
 		net.loss = 20;
 		net.repeat = 10;
 		net.delay = 20;
