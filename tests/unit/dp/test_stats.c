@@ -28,7 +28,8 @@ static struct stats balanced(void)
 	}
 	s.n[STATS_FRAME_DATAGRAM] = s.n[STATS_DGRAMS_WIRE] = 100;
 	s.n[STATS_FRAME_RELAY_DATA] = s.n[STATS_DGRAMS_PEER] = 200;
-	s.n[STATS_DGRAM_APPLIED] = 300;
+	s.n[STATS_DGRAMS_TAKEN_BACK] = 50;
+	s.n[STATS_DGRAM_APPLIED] = 350;
 	s.decode[1] = 1;
 	s.decode[STATS_DECODE_MAX - 1] = s.n[STATS_DROP_UNDECODABLE] - 1;
 
