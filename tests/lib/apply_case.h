@@ -1,5 +1,6 @@
-/* apply_case.h - a dp/apply to try reports on: a real segment in a file that is removed, a relay that only
- * writes down, and four cells of three elements each. Every application checks the equation of reports.
+/* apply_case.h - a dp/apply to try reports on: a real segment in a file that is removed, a relay
+ * that only writes down, and four cells of three elements each. Every application checks the
+ * equation of reports.
  *
  * Thread:  one.
  * Memory:  one case at a time, in 'apply_case'.
@@ -55,7 +56,8 @@ struct report *case_report(uint64_t id, uint64_t boot, uint64_t sequence);
 void case_with_metric(struct report *r, uint32_t id, uint64_t value);
 void case_with_alarm(struct report *r, const char *resource, uint8_t severity, const char *text);
 
-/* Applies the batch as what came from 'sender' (0: of nobody known), and empties it. A nanosecond passes. */
+/* Applies the batch as what came from 'sender' (0: of nobody known), and empties it. A nanosecond
+ * passes. */
 enum apply_verdict case_apply_as(struct apply_datagram d, uint64_t sender, bool may_own);
 enum apply_verdict case_apply(void); /* from the wire, from OURS, with the lease */
 enum apply_verdict case_apply_relayed(uint64_t bitmap, bool may_own);

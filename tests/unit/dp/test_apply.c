@@ -238,6 +238,35 @@ static void a_jump_of_any_size_is_counted_and_its_newest_can_be_filled(void **st
 	assert_int_equal(apply_case.stats.n[STATS_SEQUENCE_GAPS], UINT32_MAX - 1);
 }
 
+static void what_was_missing_before_a_new_token_is_not_taken_off_after_it(void **state)
+{
+	case_report(OURS, 1, 1);
+	case_report(OURS, 1, 5);
+	case_apply();
+	apply_case.cells[CELL_OURS].token.generation++;
+	assert_int_equal(apply_cells(apply_case.apply, apply_case.cells, N_CELLS), 0);
+	case_report(OURS, 1, 6);
+	case_report(OURS, 1, 3);
+	case_apply();
+	assert_int_equal(case_state(OURS).n_gaps, 0);
+	assert_int_equal(apply_case.stats.n[STATS_SEQUENCE_GAPS], 3);
+}
+
+static void a_number_that_never_came_is_not_taken_for_a_later_one(void **state)
+{
+	case_report(OURS, 1, 1);
+	case_report(OURS, 1, 3);
+	case_apply();
+	for (uint64_t sequence = 4; sequence <= 300; sequence++) {
+		case_report(OURS, 1, sequence);
+		case_apply();
+	}
+	case_report(OURS, 1, 302);
+	case_report(OURS, 1, 2 + 256); /* came in its turn */
+	case_apply();
+	assert_int_equal(case_state(OURS).n_gaps, 2);
+}
+
 static void a_new_token_starts_the_element_anew(void **state)
 {
 	case_with_metric(case_report(OURS, 5, 10), 1, 100);
@@ -274,6 +303,8 @@ int main(void)
 		CLAIM(metrics_without_room_are_refused_unless_others_had_some),
 		CLAIM(missing_reports_are_counted_until_they_come),
 		CLAIM(a_jump_of_any_size_is_counted_and_its_newest_can_be_filled),
+		CLAIM(what_was_missing_before_a_new_token_is_not_taken_off_after_it),
+		CLAIM(a_number_that_never_came_is_not_taken_for_a_later_one),
 		CLAIM(a_new_token_starts_the_element_anew),
 	};
 
