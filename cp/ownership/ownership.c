@@ -4,7 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-#define LOAD_BOUND 1.25
+#define LOAD_BOUND  1.25
+#define HASH_FACTOR 0x9e3779b97f4a7c15u
 
 /* -log2 of a hash as a number in (0, 1): rendezvous hashing with weights picks the lowest
  * -log(u) / weight. 256 chords are near enough, and make it cheaper than the hash. */
@@ -21,11 +22,18 @@ struct load {
 	bool is_alive;
 };
 
+#define SLOTS 256 /* for OWNERSHIP_SERVERS_MAX ids: seldom two in one place */
+
+_Static_assert(OWNERSHIP_SERVERS_MAX <= 64, "bitmaps of servers");
+
 struct placement {
 	const struct ownership_server *servers;
 	uint32_t n_servers, n_living;
+	uint64_t dead;	      /* bitmap by index */
+	uint8_t slots[SLOTS]; /* index + 1 of a server, by its id; 0: free */
 	struct load loads[OWNERSHIP_SERVERS_MAX];
 	struct logs logs;
+	float distances[OWNERSHIP_SERVERS_MAX]; /* of the cell that is being placed */
 };
 
 int ownership_token_compare(struct ownership_token a, struct ownership_token b)
@@ -64,7 +72,8 @@ static uint64_t hash_name(const char *name)
 /* How far a server is from a cell: exponentially distributed, scaled by the server's weight. */
 static float distance(const struct placement *p, uint64_t cell_hash, const struct load *load)
 {
-	uint64_t hash = mix(cell_hash ^ load->hash) | 1;
+	unsigned __int128 product = (unsigned __int128)(cell_hash ^ load->hash) * HASH_FACTOR;
+	uint64_t hash = ((uint64_t)(product >> 64) ^ (uint64_t)product) | 1;
 	int zeros = __builtin_clzll(hash);
 	uint64_t fraction = zeros == 63 ? 0 : hash << (zeros + 1);
 	uint32_t step = fraction >> 56;
@@ -76,15 +85,15 @@ static float distance(const struct placement *p, uint64_t cell_hash, const struc
 
 static int find_server(const struct placement *p, uint16_t id)
 {
-	for (uint32_t i = 0; i < p->n_servers; i++)
-		if (p->servers[i].id == id)
-			return (int)i;
+	for (uint32_t at = id % SLOTS; p->slots[at] != 0; at = (at + 1) % SLOTS)
+		if (p->servers[p->slots[at] - 1].id == id)
+			return p->slots[at] - 1;
 	return -1;
 }
 
 static bool is_alive(const struct placement *p, uint16_t id)
 {
-	int i = id == 0 ? -1 : find_server(p, id);
+	int i = find_server(p, id);
 
 	return i >= 0 && p->loads[i].is_alive;
 }
@@ -123,7 +132,16 @@ static bool placement_init(struct placement *p, const struct ownership_cell *cel
 	p->servers = servers;
 	p->n_servers = n_servers;
 	p->n_living = 0;
+	p->dead = 0;
 	memset(p->loads, 0, sizeof(p->loads));
+	memset(p->slots, 0, sizeof(p->slots));
+	for (uint32_t i = 0; i < n_servers; i++) {
+		uint32_t at = servers[i].id % SLOTS;
+
+		while (p->slots[at] != 0)
+			at = (at + 1) % SLOTS;
+		p->slots[at] = (uint8_t)(i + 1);
+	}
 	for (uint32_t i = 0; i <= LOG_STEPS; i++)
 		p->logs.of[i] = log2f(1.0f + (float)i / LOG_STEPS);
 	for (uint32_t i = 0; i < n_cells; i++)
@@ -138,6 +156,7 @@ static bool placement_init(struct placement *p, const struct ownership_cell *cel
 
 		load->is_alive = servers[i].is_alive;
 		p->n_living += load->is_alive;
+		p->dead |= (uint64_t)!load->is_alive << i;
 		load->hash = mix(servers[i].id * 0x9e3779b97f4a7c15u);
 		load->inverse_weight = 1.0f / (float)servers[i].weight;
 		load->owned_max = load->standing_by_max = (uint64_t)ceil(mean * LOAD_BOUND);
@@ -145,35 +164,56 @@ static bool placement_init(struct placement *p, const struct ownership_cell *cel
 	return true;
 }
 
-/* The nearest living server that has room; when none has, the one that is least loaded for its
- * weight. 'not' is left out. -1: there is no other. */
-static int nearest(const struct placement *p, const struct ownership_cell *cell, int not,
-		   bool is_standby)
+static void measure(struct placement *p, const struct ownership_cell *cell)
 {
 	uint64_t cell_hash = hash_name(cell->name);
-	float best_distance = INFINITY, best_load = INFINITY;
-	int best = -1, least = -1;
+
+	for (uint32_t i = 0; i < p->n_servers; i++)
+		p->distances[i] = distance(p, cell_hash, &p->loads[i]);
+}
+
+static int least_loaded(const struct placement *p, uint64_t without, bool is_standby)
+{
+	float least_load = INFINITY;
+	int least = -1;
 
 	for (uint32_t i = 0; i < p->n_servers; i++) {
-		const struct load *load = &p->loads[i];
-		uint64_t has = is_standby ? load->standing_by : load->owned;
-		uint64_t max = is_standby ? load->standing_by_max : load->owned_max;
+		uint64_t has = is_standby ? p->loads[i].standing_by : p->loads[i].owned;
+		float load = (float)has * p->loads[i].inverse_weight;
 
-		if (!load->is_alive || (int)i == not )
-			continue;
-		if (has + cell->weight <= max) {
-			float d = distance(p, cell_hash, load);
-
-			if (d < best_distance) {
-				best_distance = d;
-				best = (int)i;
-			}
-		} else if ((float)has * load->inverse_weight < best_load) {
-			best_load = (float)has * load->inverse_weight;
+		if ((without >> i & 1) == 0 && load < least_load) {
+			least_load = load;
 			least = (int)i;
 		}
 	}
-	return best >= 0 ? best : least;
+	return least;
+}
+
+/* The nearest server that has room; when none has, the one that is least loaded for its weight.
+ * Servers in the bitmap 'without' are left out. -1: there is no other. */
+static int nearest(const struct placement *p, uint32_t cell_weight, uint64_t without,
+		   bool is_standby)
+{
+	for (uint64_t skip = without;;) {
+		float best_distance = INFINITY;
+		int best = -1;
+
+		for (uint32_t i = 0; i < p->n_servers; i++) {
+			float d = (skip >> i & 1) != 0 ? INFINITY : p->distances[i];
+
+			best = d < best_distance ? (int)i : best;
+			best_distance = d < best_distance ? d : best_distance;
+		}
+		if (best < 0)
+			return least_loaded(p, without, is_standby);
+
+		const struct load *load = &p->loads[best];
+		uint64_t has = is_standby ? load->standing_by : load->owned;
+
+		if (has + cell_weight <= (is_standby ? load->standing_by_max : load->owned_max))
+			return best;
+		skip |= UINT64_C(1) << best;
+	}
 }
 
 static void give(struct ownership_cell *cell, uint16_t server, uint64_t epoch,
@@ -214,30 +254,26 @@ int ownership_plan(struct ownership_cell *cells, uint32_t n_cells,
 	}
 	for (uint32_t i = 0; i < n_cells; i++) {
 		struct ownership_cell *c = &cells[i];
+		bool has_owner = is_alive(&p, c->owner);
+		uint16_t before = has_owner ? c->standby : 0;
+		int owner, to;
 
-		if (!is_alive(&p, c->owner)) {
-			int to = nearest(&p, c, -1, false);
-
+		if (has_owner && before != c->owner && is_alive(&p, before))
+			continue;
+		measure(&p, c);
+		if (!has_owner) {
+			to = nearest(&p, c->weight, p.dead, false);
 			p.loads[to].owned += c->weight;
 			give(c, servers[to].id, epoch, plan);
-			c->standby = 0;
 		}
-	}
-	for (uint32_t i = 0; i < n_cells; i++) {
-		struct ownership_cell *c = &cells[i];
-		uint16_t before = c->standby;
-		int to;
-
-		if (before != c->owner && is_alive(&p, before))
-			continue;
-		to = nearest(&p, c, find_server(&p, c->owner), true);
+		owner = find_server(&p, c->owner);
+		to = nearest(&p, c->weight, p.dead | UINT64_C(1) << owner, true);
 		c->standby = to < 0 ? 0 : servers[to].id;
 		if (to >= 0)
 			p.loads[to].standing_by += c->weight;
-		if (c->standby != before)
-			plan->n_standbys++;
+		plan->n_standbys += c->standby != before;
 	}
-	/* A cell that moved came here without a standby; it is counted as moved only. */
+	/* A cell that moved began without a standby; it is counted as moved only. */
 	if (p.n_living > 1)
 		plan->n_standbys -= plan->n_moved;
 	return 0;
