@@ -89,10 +89,11 @@ typedef void (*rpc_done)(void *user, enum rpc_status status, const char *why, co
 			 size_t n);
 typedef void (*rpc_message)(void *user, const uint8_t *bytes, size_t n);
 
-/* Channels are made at first use and kept, one per address ("10.0.0.1:7400", "[2001:db8::1]:7400"; no names);
- * they reconnect by themselves, within a second after their server is back, two after a silent host. A call to a server that is not
- * there fails at once with UNAVAILABLE; the deadline is for those that are silent (UINT32_MAX: none).
- * -EINVAL: not an address. -EMSGSIZE. -ECANCELED: the client is being destroyed. */
+/* Channels are made at first use and kept, one per address ("10.0.0.1:7400", "[2001:db8::1]:7400"; no
+ * names); they reconnect by themselves, within a second after their server is back, two when its host was
+ * silent. A call to a server that is not there fails at once with UNAVAILABLE; the deadline is for
+ * those that are silent (UINT32_MAX: none). -EINVAL: not an address. -EMSGSIZE. -ECANCELED: the client is
+ * being destroyed. */
 int rpc_client_create(struct rpc_client **out, struct uv_loop_s *loop);
 int rpc_client_call(struct rpc_client *c, const char *address, const char *path,
 		    const uint8_t *bytes, size_t n, uint32_t deadline_ms, rpc_done done,
