@@ -40,7 +40,6 @@ struct bed {
 	uint32_t n_held, n_held_gone;
 	struct watcher watcher;
 	uint32_t n_asked;
-	uv_idle_t idle;
 };
 
 struct answer {
@@ -114,6 +113,14 @@ static void hold(struct rpc_call *call, const uint8_t *bytes, size_t n, void *us
 	rpc_call_on_cancel(call, held_gone, b);
 }
 
+/* Answered by who pumps, when the watcher drinks. */
+static void watched(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user)
+{
+	struct bed *b = user;
+
+	b->held = call;
+}
+
 static void watcher_gone(void *user)
 {
 	((struct watcher *)user)->n_gone++;
@@ -166,12 +173,16 @@ static inline int free_port(void)
 static inline int server_start(struct bed *b, const char *const *addresses, uint32_t n_addresses)
 {
 	const struct rpc_method methods[] = {
-		{"/test.Unary/Echo", false, echo, b},	  {"/test.Unary/Refuse", false, refuse, b},
-		{"/test.Unary/Hold", false, hold, b},	  {"/test.Unary/Left", false, time_left, b},
-		{"/test.Unary/Long", false, too_long, b}, {"/test.Stream/Watch", true, watch, b},
+		{"/test.Unary/Echo", false, echo, b},
+		{"/test.Unary/Refuse", false, refuse, b},
+		{"/test.Unary/Hold", false, hold, b},
+		{"/test.Unary/Left", false, time_left, b},
+		{"/test.Unary/Long", false, too_long, b},
+		{"/test.Stream/Watch", true, watch, b},
+		{"/test.Unary/Watched", false, watched, b},
 	};
 
-	return rpc_server_create(&b->server, &b->loop, addresses, n_addresses, methods, 6);
+	return rpc_server_create(&b->server, &b->loop, addresses, n_addresses, methods, 7);
 }
 
 static inline int bed_make(void **state)

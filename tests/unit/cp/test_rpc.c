@@ -258,36 +258,6 @@ static void who_asks_too_late_is_still_told(void **state)
 	UNTIL(b, b->watcher.n_gone == 1);
 }
 
-static void refill(uv_idle_t *idle)
-{
-	struct bed *b = idle->data;
-
-	pump(&b->watcher, UINT32_MAX, 32);
-}
-
-static void unary_calls_are_answered_while_a_stream_runs_at_full_speed(void **state)
-{
-	struct bed *b = *state;
-	static struct answer stream; /* it is still open at the end */
-	struct answer a;
-	uint32_t before;
-
-	subscribe(b, &stream);
-	UNTIL(b, b->watcher.call != NULL);
-	uv_idle_init(&b->loop, &b->idle);
-	b->idle.data = b;
-	uv_idle_start(&b->idle, refill);
-	UNTIL(b, stream.n_messages > 5000);
-	before = stream.n_messages;
-	for (int i = 0; i < 200; i++) {
-		call(b, &a, "/test.Unary/Echo", "x", 2000);
-		assert_int_equal(a.status, RPC_OK);
-	}
-	UNTIL(b, stream.n_messages > before + 5000);
-	assert_int_equal(stream.n_disordered, 0);
-	uv_close((uv_handle_t *)&b->idle, NULL);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,7 +276,6 @@ int main(void)
 		CLAIM(a_failed_stream_drops_what_waits_and_says_why),
 		CLAIM(a_client_that_cancels_is_noticed_once),
 		CLAIM(who_asks_too_late_is_still_told),
-		CLAIM(unary_calls_are_answered_while_a_stream_runs_at_full_speed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-/* Run with "--watch ADDRESS" it is a client of its own, to be killed. */
+/* Run with "--watch ADDRESS" it is a client of its own, with "--serve ADDRESS" a server; to be
+ * killed. */
 #include "tests/unit/cp/rpc_bed.h"
 
 #include <signal.h>
@@ -174,9 +175,9 @@ static void an_endless_message_of_a_stranger_is_refused(void **state)
 	assert_int_equal(b->n_asked, 1); /* the other never came to the handler */
 }
 
-static pid_t spawn_watcher(const struct bed *b)
+static pid_t spawn(const struct bed *b, const char *what)
 {
-	char *const argv[] = {"test_rpc", "--watch", (char *)b->address, NULL};
+	char *const argv[] = {"test_rpc_faults", (char *)what, (char *)b->address, NULL};
 	char *const envp[] = {NULL};
 	pid_t pid;
 
@@ -187,7 +188,7 @@ static pid_t spawn_watcher(const struct bed *b)
 static void a_client_killed_while_it_watches_is_noticed(void **state)
 {
 	struct bed *b = *state;
-	pid_t pid = spawn_watcher(b);
+	pid_t pid = spawn(b, "--watch");
 	struct answer a;
 
 	UNTIL(b, b->watcher.call != NULL);
@@ -202,7 +203,7 @@ static void a_client_killed_while_it_watches_is_noticed(void **state)
 static void a_frozen_client_is_noticed(void **state)
 {
 	struct bed *b = *state;
-	pid_t pid = spawn_watcher(b);
+	pid_t pid = spawn(b, "--watch");
 
 	UNTIL(b, b->watcher.call != NULL);
 	kill(pid, SIGSTOP);
@@ -296,6 +297,63 @@ static int watch_until_killed(const char *address)
 	return 0;
 }
 
+static void refill(uv_idle_t *idle)
+{
+	struct bed *b = idle->data;
+
+	if (b->watcher.call != NULL)
+		pump(&b->watcher, UINT32_MAX, 32);
+	if (b->held != NULL && b->watcher.n_sent > 5 * RPC_STREAM_QUEUE) {
+		rpc_call_reply(b->held, NULL, 0);
+		b->held = NULL;
+	}
+}
+
+/* Streams as fast as it can to who watches. */
+static int serve_until_killed(const char *address)
+{
+	struct bed b = {};
+	uv_idle_t idle;
+
+	uv_loop_init(&b.loop);
+	if (server_start(&b, &address, 1) != 0)
+		return 1;
+	uv_idle_init(&b.loop, &idle);
+	idle.data = &b;
+	uv_idle_start(&idle, refill);
+	return uv_run(&b.loop, UV_RUN_DEFAULT);
+}
+
+/* In processes of their own: a client's threads beside the server's would poll the server's sockets
+ * too. */
+static void unary_calls_are_answered_while_a_stream_runs_at_full_speed(void **state)
+{
+	struct bed *b = *state;
+	pid_t server, watcher;
+	struct answer a;
+
+	snprintf(b->address, sizeof(b->address), "127.0.0.1:%d", free_port());
+	server = spawn(b, "--serve");
+	call(b, &a, "/test.Unary/Echo", "x", CALL_MS);
+	for (int i = 0; i < 500 && a.status != RPC_OK; i++) {
+		uv_sleep(10);
+		call(b, &a, "/test.Unary/Echo", "x", CALL_MS);
+	}
+	watcher = spawn(b, "--watch");
+	call(b, &a, "/test.Unary/Watched", "", WAIT_MS); /* from now on it streams */
+	assert_int_equal(a.status, RPC_OK);
+	for (int i = 0; i < 300; i++) {
+		call(b, &a, "/test.Unary/Echo", "x", 1000);
+		if (a.status != RPC_OK)
+			break;
+	}
+	kill(watcher, SIGKILL);
+	waitpid(watcher, NULL, 0);
+	kill(server, SIGKILL);
+	waitpid(server, NULL, 0);
+	assert_int_equal(a.status, RPC_OK);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +363,7 @@ int main(int argc, char **argv)
 		CLAIM(an_endless_message_of_a_stranger_is_refused),
 		CLAIM(a_client_killed_while_it_watches_is_noticed),
 		CLAIM(a_frozen_client_is_noticed),
+		CLAIM(unary_calls_are_answered_while_a_stream_runs_at_full_speed),
 		CLAIM(destroying_a_server_ends_its_open_calls),
 		CLAIM(an_answer_given_just_before_the_server_is_destroyed_arrives),
 		CLAIM(destroying_a_client_ends_its_requests),
@@ -313,5 +372,7 @@ int main(int argc, char **argv)
 	program = argv[0];
 	if (argc == 3 && strcmp(argv[1], "--watch") == 0)
 		return watch_until_killed(argv[2]);
+	if (argc == 3 && strcmp(argv[1], "--serve") == 0)
+		return serve_until_killed(argv[2]);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
