@@ -229,13 +229,15 @@ static int set_up_device(struct port *p, const struct conf_port *cp, char *why, 
 	err = rte_eth_dev_adjust_nb_rx_tx_desc(p->id, &rx, &tx);
 	if (err < 0)
 		goto fail;
-	step = "make buffers for";
 	snprintf(pool_name, sizeof(pool_name), "port%u", p->id);
 	p->pool = rte_pktmbuf_pool_create(pool_name, POOL_MBUFS, POOL_CACHE, 0,
 					  RTE_MBUF_DEFAULT_BUF_SIZE, socket);
 	if (p->pool == NULL) {
 		err = -rte_errno;
-		goto fail;
+		snprintf(why, why_bytes,
+			 "port %s: cannot make its %d buffers: %s; see dataplane.memory_mb",
+			 cp->name, POOL_MBUFS, strerror(-err));
+		return err;
 	}
 	step = "set up the receive queue of";
 	err = rte_eth_rx_queue_setup(p->id, 0, rx, (unsigned int)socket, NULL, p->pool);
