@@ -1,31 +1,27 @@
-/* bellwether-dp: the data plane of one server. Reads the configuration, starts EAL, the ports and the worker;
- * then, as EAL's main thread, keeps the XDP programs' tables and counters until it is told to stop. */
+/* bellwether-dp: the data plane of one server. Reads the configuration, starts EAL, the ports and
+ * the worker; then, as EAL's main thread, keeps the XDP programs' tables and counters until it is
+ * told to stop. */
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <poll.h>
 #include <unistd.h>
 
-#include <rte_eal.h>
-#include <rte_launch.h>
-#include <rte_lcore.h>
-#include <rte_log.h>
-
 #include "dp/conf/conf.h"
+#include "dp/eal/eal.h"
 #include "dp/fedmem/fedmem.h"
 #include "dp/port/port.h"
-#include "dp/sources/sources.h"
 #include "dp/seal/seal.h"
+#include "dp/sources/sources.h"
 #include "dp/worker/worker.h"
 
-#define UPKEEP_MS     50
-#define EAL_ARGS_MAX  128
-#define WHY_BYTES     256
+#define UPKEEP_MS 50
+#define WHY_BYTES 256
 
 struct dataplane {
 	struct conf *conf;
@@ -56,64 +52,6 @@ static int load_configuration(struct conf **conf, const char *file)
 	return err;
 }
 
-/* EAL wants its arguments as a command line. */
-static int start_eal(struct dataplane *d, char *why)
-{
-	const struct conf *conf = d->conf;
-	char cores[32], main_core[16], prefix[32], memory[16];
-	char devices[EAL_ARGS_MAX / 4][512];
-	char *argv[EAL_ARGS_MAX];
-	int argc = 0;
-	int err;
-
-	if (conf->dataplane.n_ports > EAL_ARGS_MAX / 4) {
-		snprintf(why, WHY_BYTES, "more than %d ports", EAL_ARGS_MAX / 4);
-		return -E2BIG;
-	}
-	snprintf(cores, sizeof(cores), "%d,%d", conf->dataplane.control_core,
-		 conf->dataplane.worker_core);
-	snprintf(main_core, sizeof(main_core), "%d", conf->dataplane.control_core);
-	snprintf(prefix, sizeof(prefix), "bellwether%u", conf->server);
-	snprintf(memory, sizeof(memory), "%u", conf->dataplane.memory_mb);
-
-	argv[argc++] = "bellwether-dp";
-	argv[argc++] = "-l";
-	argv[argc++] = cores;
-	argv[argc++] = "--main-lcore";
-	argv[argc++] = main_core;
-	argv[argc++] = "--file-prefix";
-	argv[argc++] = prefix;
-	argv[argc++] = "-m";
-	argv[argc++] = memory;
-	argv[argc++] = conf->dataplane.huge_pages ? "--in-memory" : "--no-huge";
-	argv[argc++] = "--log-level";
-	argv[argc++] = "warning";
-	argv[argc++] = "--log-level";
-	argv[argc++] = "lib.telemetry:error";
-	bool has_pci = false;
-
-	for (uint32_t i = 0; i < conf->dataplane.n_ports; i++) {
-		const char *option;
-
-		err = port_eal_argument(conf, i, &option, devices[i], why, WHY_BYTES);
-		if (err < 0)
-			return err;
-		has_pci |= strcmp(option, "-a") == 0;
-		argv[argc++] = (char *)option;
-		argv[argc++] = devices[i];
-	}
-	if (!has_pci)
-		argv[argc++] = "--no-pci";
-	/* EAL keeps its files under this folder, where the service's other files are. */
-	setenv("RUNTIME_DIRECTORY", conf->run_dir, 1);
-	if (rte_eal_init(argc, argv) < 0) {
-		snprintf(why, WHY_BYTES, "EAL did not start; its own message stands above");
-		return -EIO;
-	}
-	d->is_eal_up = true;
-	return 0;
-}
-
 static int open_memory(struct dataplane *d, char *why)
 {
 	const struct conf *conf = d->conf;
@@ -132,7 +70,8 @@ static int open_memory(struct dataplane *d, char *why)
 	err = fedmem_open(&d->fm, &cfg, why, WHY_BYTES);
 	if (err != 0)
 		return err > 0 ? -EINVAL : err;
-	/* Before anything else is touched: whoever holds it is the one data plane of this server. */
+	/* Before anything else is touched: whoever holds it is the one data plane of this server.
+	 */
 	err = fedmem_writer_open(&d->writer, d->fm, &d->n_repaired);
 	if (err < 0)
 		snprintf(why, WHY_BYTES, "cannot write the segment %s: %s", conf->memory.path,
@@ -140,17 +79,13 @@ static int open_memory(struct dataplane *d, char *why)
 	return err;
 }
 
-static int start(struct dataplane *d, char *why)
+static int start_ports(struct dataplane *d, char *why)
 {
-	int err = open_memory(d, why);
+	int err;
 
-	if (err == 0)
-		err = start_eal(d, why);
-	if (err < 0)
-		return err;
 	d->ports = calloc(d->conf->dataplane.n_ports, sizeof(struct port *));
 	if (d->ports == NULL) {
-		snprintf(why, WHY_BYTES, "out of memory");
+		snprintf(why, WHY_BYTES, "out of memory for the ports");
 		return -ENOMEM;
 	}
 	for (; d->n_ports < d->conf->dataplane.n_ports; d->n_ports++) {
@@ -160,21 +95,27 @@ static int start(struct dataplane *d, char *why)
 	}
 	err = sources_create(&d->sources, d->conf, d->fm, d->ports, d->n_ports);
 	if (err < 0) {
-		snprintf(why, WHY_BYTES, "out of memory");
+		snprintf(why, WHY_BYTES, "out of memory for the known sources");
 		return err;
 	}
+	/* The programs know their sources before they see the first frame. */
 	sources_follow(d->sources);
 	for (uint32_t i = 0; i < d->n_ports; i++) {
 		err = port_attach(d->ports[i], why, WHY_BYTES);
 		if (err < 0)
 			return err;
 	}
-	err = worker_create(&d->worker, d->conf, d->fm, d->writer, d->n_repaired, d->ports,
-			    d->n_ports, why, WHY_BYTES);
+	return 0;
+}
+
+static int start_worker(struct dataplane *d, char *why)
+{
+	int err = worker_create(&d->worker, d->conf, d->fm, d->writer, d->n_repaired, d->ports,
+				d->n_ports, why, WHY_BYTES);
+
 	if (err < 0)
 		return err;
-	err = rte_eal_remote_launch(worker_run, d->worker,
-				    (unsigned int)d->conf->dataplane.worker_core);
+	err = eal_worker_launch(worker_run, d->worker);
 	if (err < 0)
 		snprintf(why, WHY_BYTES, "cannot start the worker on core %d: %s",
 			 d->conf->dataplane.worker_core, strerror(-err));
@@ -182,24 +123,53 @@ static int start(struct dataplane *d, char *why)
 	return err;
 }
 
+static int start(struct dataplane *d, char *why)
+{
+	int err = seal_start();
+
+	if (err < 0) {
+		snprintf(why, WHY_BYTES, "libsodium did not start");
+		return err;
+	}
+	err = open_memory(d, why);
+	if (err < 0)
+		return err;
+	err = eal_start(d->conf, why, WHY_BYTES);
+	if (err < 0)
+		return err;
+	d->is_eal_up = true;
+	err = start_ports(d, why);
+	return err < 0 ? err : start_worker(d, why);
+}
+
+static void count(struct dataplane *d)
+{
+	struct worker_note note;
+
+	sources_count(d->sources, &note);
+	worker_note(d->worker, &note);
+}
+
 /* Until SIGTERM or SIGINT. */
 static void keep(struct dataplane *d, int signals)
 {
 	struct pollfd wait = {.fd = signals, .events = POLLIN};
-	struct worker_note note = {0};
 
 	do {
+		for (uint32_t i = 0; i < d->n_ports; i++)
+			port_watch(d->ports[i]);
 		sources_follow(d->sources);
-		sources_count(d->sources, &note);
-		worker_note(d->worker, &note);
+		count(d);
 	} while (poll(&wait, 1, UPKEEP_MS) <= 0);
+	count(d); /* into the worker's last snapshot */
 }
 
+/* Takes one that was started in part. */
 static void stop(struct dataplane *d)
 {
 	if (d->is_worker_running) {
 		worker_stop(d->worker);
-		rte_eal_wait_lcore((unsigned int)d->conf->dataplane.worker_core);
+		eal_worker_wait();
 	}
 	worker_destroy(d->worker);
 	sources_destroy(d->sources);
@@ -207,36 +177,43 @@ static void stop(struct dataplane *d)
 		port_stop(d->ports[i]);
 	free(d->ports);
 	if (d->is_eal_up)
-		(void)rte_eal_cleanup();
+		eal_stop();
 	fedmem_writer_close(d->writer);
 	fedmem_close(d->fm);
 	conf_free(d->conf);
 }
 
-static int run(const char *file, bool is_check_only)
+/* A descriptor that SIGTERM and SIGINT can be read from. */
+static int catch_ends(char *why)
 {
-	struct dataplane d = {0};
-	char why[WHY_BYTES] = "";
 	sigset_t ends;
-	int signals = -1;
-	int err = load_configuration(&d.conf, file);
+	int fd, err;
 
-	if (err != 0 || is_check_only)
-		goto out;
-	/* Blocked before EAL makes its threads, so that only 'keep' sees them. */
+	/* Blocked before EAL makes its threads, so that only keep() sees them. */
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGTERM);
 	sigaddset(&ends, SIGINT);
 	sigprocmask(SIG_BLOCK, &ends, NULL);
-	signals = signalfd(-1, &ends, SFD_CLOEXEC);
-	if (signals < 0) {
-		err = -errno;
-		snprintf(why, sizeof(why), "signalfd: %s", strerror(-err));
-	} else {
-		err = seal_start();
-	}
-	if (err == 0)
-		err = start(&d, why);
+	/* Who reads our messages may go away before us. */
+	signal(SIGPIPE, SIG_IGN);
+	fd = signalfd(-1, &ends, SFD_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	err = -errno;
+	snprintf(why, WHY_BYTES, "cannot catch signals: %s", strerror(-err));
+	return err;
+}
+
+static int run(const char *file)
+{
+	struct dataplane d = {0};
+	char why[WHY_BYTES] = "";
+	int signals, err = load_configuration(&d.conf, file);
+
+	if (err != 0)
+		return 1; /* what is wrong was said */
+	signals = catch_ends(why);
+	err = signals < 0 ? signals : start(&d, why);
 	if (err == 0) {
 		fprintf(stderr, "dp: up server=%u ports=%u control_core=%d worker_core=%d\n",
 			d.conf->server, d.n_ports, d.conf->dataplane.control_core,
@@ -245,10 +222,18 @@ static int run(const char *file, bool is_check_only)
 	} else {
 		fprintf(stderr, "bellwether-dp: %s\n", why);
 	}
+	stop(&d);
 	if (signals >= 0)
 		close(signals);
-out:
-	stop(&d);
+	return err == 0 ? 0 : 1;
+}
+
+static int check_configuration(const char *file)
+{
+	struct conf *conf = NULL;
+	int err = load_configuration(&conf, file);
+
+	conf_free(conf);
 	return err == 0 ? 0 : 1;
 }
 
@@ -288,5 +273,5 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 1;
 	}
-	return run(file, is_check_only);
+	return is_check_only ? check_configuration(file) : run(file);
 }

@@ -3,7 +3,7 @@
  * it makes no difference to anybody else.
  *
  * Thread:  control; port_rx() and port_tx_*() belong to the worker.
- * Memory:  from a pool of its own, made at start on the device's NUMA node.
+ * Memory:  from a pool of its own, made at start on the device's NUMA node. Keeps the configuration.
  * Returns: 0 done; <0 -errno, with a line in 'why' that an operator can act on.
  */
 #ifndef BELLWETHER_DP_PORT_PORT_H
@@ -34,11 +34,15 @@ int port_start(struct port **out, const struct conf *conf, uint32_t index, char 
 /* Puts the XDP program in the place of the driver's, when the port has one. */
 int port_attach(struct port *p, char *why, size_t why_bytes);
 
+/* Says on standard error when the link of the port came or went since the last call. */
+void port_watch(struct port *p);
+
 bool port_is_relay(const struct port *p);
 void port_ether_address(const struct port *p, uint8_t octets[6]);
-uint16_t port_frame_max(const struct port *p); /* longest frame that it sends */
+/* Longest frame that it sends: of a kernel interface by its MTU at the start, else by the device's. */
+uint16_t port_frame_max(const struct port *p);
 struct steer *port_steer(struct port *p);      /* NULL: no XDP program on this port */
-uint64_t port_missed(const struct port *p);    /* frames lost before port_rx() */
+uint64_t port_missed(struct port *p);	       /* frames that were lost before port_rx() */
 
 /* At most PORT_BURST frames, which the caller frees. */
 uint16_t port_rx(struct port *p, struct rte_mbuf **frames);
@@ -48,7 +52,8 @@ uint8_t *port_tx_begin(struct port *p, uint16_t frame_bytes);
 /* The open frame goes out with the next flush. False: the device took nothing of the last two bursts, and
  * the frame is dropped. */
 bool port_tx_queue(struct port *p);
-void port_tx_flush(struct port *p);
+/* False: the device did not take all; the rest waits for the next flush. */
+bool port_tx_flush(struct port *p);
 
 void port_stop(struct port *p); /* takes NULL */
 

@@ -6,7 +6,7 @@
 /* One datagram of the burst that is for us. */
 struct item {
 	struct pkt_view view;
-	uint32_t slot; /* of its element; FEDMEM_NONE */
+	uint32_t slot; /* of its element */
 	uint8_t format;
 };
 
@@ -65,16 +65,18 @@ static enum apply_verdict handle_datagram(struct worker *w, const struct apply_d
 	return verdict;
 }
 
-/* One that did not come from the wire: its sender may be an element that this server does not know, or no
- * longer. */
+/* One that did not come from the wire: its sender may be an element that this server does not know,
+ * or no longer. While it is being renumbered nobody can say; a peer keeps an alarm then, and sends
+ * it again. */
 static enum apply_verdict handle_handed_over(struct worker *w, const struct apply_datagram *d)
 {
 	uint32_t slot;
+	int answer = fedmem_find_by_address(w->fm, &d->source, &slot);
 
-	if (fedmem_find_by_address(w->fm, &d->source, &slot) == 0)
+	if (likely(answer == 0))
 		return handle_datagram(w, d, slot);
 	w->stats.n[STATS_DROP_UNKNOWN_SOURCE]++;
-	return APPLY_REFUSED;
+	return answer == FEDMEM_BUSY ? APPLY_NOT_OWNER : APPLY_REFUSED;
 }
 
 static void handle_relayed(struct worker *w, const struct pkt_view *view)
@@ -85,11 +87,14 @@ static void handle_relayed(struct worker *w, const struct pkt_view *view)
 		relay_taken(w->relay, handle_handed_over(w, &d) != APPLY_NOT_OWNER);
 }
 
-static void handle_unknown(struct worker *w, const struct pkt_view *view)
+/* 'answer' is what the look-up said: an element that is just being renumbered does not come onto
+ * the list of unknown sources. */
+static void handle_unknown(struct worker *w, const struct pkt_view *view, int answer)
 {
 	w->stats.n[STATS_DROP_UNKNOWN_SOURCE]++;
-	if (fedmem_unknown_note(w->writer, &view->source, view->udp_destination, w->now_ns) ==
-	    FEDMEM_FULL)
+	if (answer == FEDMEM_NOT_FOUND &&
+	    fedmem_unknown_note(w->writer, &view->source, view->udp_destination, w->now_ns) ==
+		    FEDMEM_FULL)
 		w->stats.n[STATS_UNKNOWN_TABLE_FULL]++;
 }
 
@@ -102,6 +107,7 @@ static uint16_t collect(struct worker *w, struct rte_mbuf **frames, uint16_t n, 
 	for (uint16_t i = 0; i < n; i++) {
 		struct item *item = &items[n_items];
 		enum pkt_verdict verdict;
+		int answer;
 
 		w->stats.n[STATS_FRAMES]++;
 		/* A frame in several buffers is longer than any datagram that we take. */
@@ -126,8 +132,9 @@ static uint16_t collect(struct worker *w, struct rte_mbuf **frames, uint16_t n, 
 		}
 		w->stats.n[STATS_FRAME_DATAGRAM]++;
 		w->stats.n[STATS_DGRAMS_WIRE]++;
-		if (fedmem_find_by_address(w->fm, &item->view.source, &item->slot) != 0) {
-			handle_unknown(w, &item->view);
+		answer = fedmem_find_by_address(w->fm, &item->view.source, &item->slot);
+		if (unlikely(answer != 0)) {
+			handle_unknown(w, &item->view, answer);
 			continue;
 		}
 		fedmem_state_prefetch(w->writer, item->slot);

@@ -11,10 +11,11 @@
 
 #include "dp/worker/worker_private.h"
 
-#define PUBLISH_NS	1000000u
-#define RESEND_NS	20000000u
-#define IDLE_SPINS	64
-#define IDLE_FIRST_NS	10000u
+#define PUBLISH_NS	   1000000u
+#define RESEND_NS	   20000000u
+#define IDLE_SPINS	   64u
+#define IDLE_FIRST_NS	   10000u
+#define IDLE_DOUBLINGS_MAX 14u /* 160 ms, above the longest that can be configured */
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -96,9 +97,12 @@ int worker_create(struct worker **out, const struct conf *conf, struct fedmem *f
 				   decode_format_name((enum decode_format)f)) == 0)
 				w->is_format_on[f] = 1;
 	w->rules = calloc(sizes->rules_max, sizeof(*w->rules));
+	w->rules_next = calloc(sizes->rules_max, sizeof(*w->rules));
 	w->cells = calloc(sizes->cells_max, sizeof(*w->cells));
+	w->cells_next = calloc(sizes->cells_max, sizeof(*w->cells));
 	err = -ENOMEM;
-	if (w->rules == NULL || w->cells == NULL) {
+	if (w->rules == NULL || w->rules_next == NULL || w->cells == NULL ||
+	    w->cells_next == NULL) {
 		snprintf(why, why_bytes, "out of memory for the worker's tables");
 		goto fail;
 	}
@@ -174,35 +178,64 @@ static void publish(struct worker *w)
 	w->published_ns = w->boot_ns;
 }
 
-/* Takes over what control changed in the segment since the last turn: one comparison each when nothing
- * did. */
-static void follow_tables(struct worker *w)
+static void follow_rules(struct worker *w)
 {
-	const struct fedmem_sizes *sizes = fedmem_sizes(w->fm);
-	bool may_own = w->boot_ns < fedmem_lease_until(w->fm);
-	bool must_route = may_own != w->may_own;
+	struct fedmem_rule *read = w->rules_next;
 	uint32_t n;
 
-	if (unlikely(fedmem_rules_version(w->fm) != w->rules_version) &&
-	    fedmem_rules_get(w->fm, w->rules, sizes->rules_max, &n, &w->rules_version) == 0)
-		w->decode.n_rules = n;
-	if (unlikely(fedmem_cells_version(w->fm) != w->cells_version) &&
-	    fedmem_cells_get(w->fm, w->cells, sizes->cells_max, &w->n_cells,
-			     &w->cells_version) == 0 &&
-	    apply_cells(w->apply, w->cells, w->n_cells) == 0)
-		must_route = true;
-	if (unlikely(!w->has_relay_boot ||
-		     fedmem_servers_version(w->fm) != w->servers_version)) {
-		/* Nothing may be sent under the boot of an earlier start: its numbers were used. */
-		w->has_relay_boot =
-			fedmem_relay_boot_met(w->fm) == fedmem_relay_boot_wanted(w->fm);
-		if (w->has_relay_boot && fedmem_servers_get(w->fm, w->servers, FEDMEM_SERVERS_MAX,
-							    &n, &w->servers_version) == 0)
-			relay_servers(w->relay, w->servers, n);
-	}
+	if (fedmem_rules_get(w->fm, read, fedmem_sizes(w->fm)->rules_max, &n, &w->rules_version) !=
+	    0)
+		return; /* the old ones go on; the next turn looks again */
+	w->rules_next = w->rules;
+	w->rules = read;
+	w->decode.rules = read;
+	w->decode.n_rules = n;
+}
+
+/* True: there is a new table of cells. */
+static bool follow_cells(struct worker *w)
+{
+	struct fedmem_cell *read = w->cells_next;
+	uint32_t n;
+
+	if (fedmem_cells_get(w->fm, read, fedmem_sizes(w->fm)->cells_max, &n, &w->cells_version) !=
+		    0 ||
+	    apply_cells(w->apply, read, n) != 0)
+		return false;
+	w->cells_next = w->cells;
+	w->cells = read;
+	w->n_cells = n;
+	return true;
+}
+
+static void follow_servers(struct worker *w)
+{
+	uint32_t n;
+
+	/* Nothing may be sent under the boot of an earlier start: its numbers were used. */
+	w->has_relay_boot = fedmem_relay_boot_met(w->fm) == fedmem_relay_boot_wanted(w->fm);
+	if (w->has_relay_boot &&
+	    fedmem_servers_get(w->fm, w->servers, FEDMEM_SERVERS_MAX, &n, &w->servers_version) == 0)
+		relay_servers(w->relay, w->servers, n);
+}
+
+/* Takes over what control changed in the segment since the last turn: one comparison each when
+ * nothing did. */
+static void follow_tables(struct worker *w)
+{
+	uint32_t elements_version = fedmem_elements_version(w->fm);
+	bool may_own = w->boot_ns < fedmem_lease_until(w->fm);
+	bool must_route = may_own != w->may_own;
+
 	w->may_own = may_own;
-	if (unlikely(fedmem_elements_version(w->fm) != w->elements_version)) {
-		w->elements_version = fedmem_elements_version(w->fm);
+	if (unlikely(fedmem_rules_version(w->fm) != w->rules_version))
+		follow_rules(w);
+	if (unlikely(fedmem_cells_version(w->fm) != w->cells_version))
+		must_route |= follow_cells(w);
+	if (unlikely(!w->has_relay_boot || fedmem_servers_version(w->fm) != w->servers_version))
+		follow_servers(w);
+	if (unlikely(elements_version != w->elements_version)) {
+		w->elements_version = elements_version;
 		relay_elements(w->relay);
 		must_route = true;
 	}
@@ -213,7 +246,7 @@ static void follow_tables(struct worker *w)
 }
 
 /* Spins for a while, then sleeps twice as long each time, up to the configured bound. */
-static void idle(struct worker *w, uint32_t n_idle)
+static void idle(const struct worker *w, uint32_t n_idle)
 {
 	uint64_t max_ns = (uint64_t)w->conf->dataplane.idle_max_us * 1000;
 	uint32_t doublings;
@@ -223,40 +256,50 @@ static void idle(struct worker *w, uint32_t n_idle)
 		rte_pause();
 		return;
 	}
-	doublings = RTE_MIN(n_idle - IDLE_SPINS, 20u);
+	doublings = RTE_MIN(n_idle - IDLE_SPINS, IDLE_DOUBLINGS_MAX);
 	ns = RTE_MIN((uint64_t)IDLE_FIRST_NS << doublings, max_ns);
 	nanosleep(&(struct timespec){.tv_nsec = (long)ns}, NULL);
+}
+
+/* At most a burst of each port. True: something came, or waits to be sent. */
+static bool turn(struct worker *w)
+{
+	struct rte_mbuf *frames[PORT_BURST];
+	bool is_active = false;
+
+	w->now_ns = clock_ns(CLOCK_REALTIME);
+	w->boot_ns = clock_ns(CLOCK_BOOTTIME);
+	follow_tables(w);
+	for (uint32_t i = 0; i < w->n_ports; i++) {
+		uint16_t n = port_rx(w->ports[i], frames);
+
+		if (n == 0)
+			continue;
+		burst_handle(w, frames, n);
+		rte_pktmbuf_free_bulk(frames, n);
+		is_active = true;
+	}
+	relay_poll(w->relay, w->boot_ns);
+	if (w->relay_out != NULL && !port_tx_flush(w->relay_out))
+		is_active = true;
+	if (w->boot_ns - w->published_ns >= PUBLISH_NS)
+		publish(w);
+	return is_active;
 }
 
 int worker_run(void *worker)
 {
 	struct worker *w = worker;
-	struct rte_mbuf *frames[PORT_BURST];
 	uint32_t n_idle = 0;
 
 	while (!atomic_load_explicit(&w->is_stopping, memory_order_relaxed)) {
-		uint32_t n_turn = 0;
-
-		w->now_ns = clock_ns(CLOCK_REALTIME);
-		w->boot_ns = clock_ns(CLOCK_BOOTTIME);
-		follow_tables(w);
-		for (uint32_t i = 0; i < w->n_ports; i++) {
-			uint16_t n = port_rx(w->ports[i], frames);
-
-			if (n == 0)
-				continue;
-			burst_handle(w, frames, n);
-			rte_pktmbuf_free_bulk(frames, n);
-			n_turn += n;
+		if (turn(w)) {
+			n_idle = 0;
+			continue;
 		}
-		relay_poll(w->relay, w->boot_ns);
-		if (w->relay_out != NULL)
-			port_tx_flush(w->relay_out);
-		if (w->boot_ns - w->published_ns >= PUBLISH_NS)
-			publish(w);
-		n_idle = n_turn == 0 ? n_idle + 1 : 0;
-		if (n_turn == 0)
-			idle(w, n_idle);
+		idle(w, n_idle);
+		if (n_idle < UINT32_MAX)
+			n_idle++;
 	}
 	w->boot_ns = clock_ns(CLOCK_BOOTTIME);
 	publish(w);
@@ -274,7 +317,9 @@ void worker_destroy(struct worker *w)
 		return;
 	apply_destroy(w->apply);
 	relay_destroy(w->relay);
+	free(w->cells_next);
 	free(w->cells);
+	free(w->rules_next);
 	free(w->rules);
 	free(w);
 }

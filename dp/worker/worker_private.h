@@ -37,8 +37,10 @@ struct worker {
 
 	uint8_t is_format_on[DECODE_FORMATS];
 	struct decode_context decode;
-	struct fedmem_rule *rules;
-	struct fedmem_cell *cells;
+	/* Two of each: one in use, the other to read the next version into. A read that fails has left
+	 * anything there. */
+	struct fedmem_rule *rules, *rules_next;
+	struct fedmem_cell *cells, *cells_next;
 	uint32_t n_cells;
 	struct fedmem_server servers[FEDMEM_SERVERS_MAX];
 	struct report_batch batch;

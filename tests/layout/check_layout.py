@@ -11,7 +11,7 @@ import sys
 
 # A foreign library's headers, and the only folders whose files may include them.
 DOORS = [
-    ("DPDK", re.compile(r"^rte_"), ["dp/port", "dp/worker", "dp/main.c"]),
+    ("DPDK", re.compile(r"^rte_"), ["dp/eal", "dp/port", "dp/worker", "tests/unit/dp"]),
     ("libbpf", re.compile(r"^(bpf/(libbpf|bpf|btf|bpf_helpers|bpf_endian)\.h|xdp/)"), ["bpf", "tests/bpf"]),
     ("LMDB", re.compile(r"^lmdb\.h"), ["cp/store"]),
     ("gRPC", re.compile(r"^grpc/"), ["cp/rpc"]),
