@@ -476,14 +476,16 @@ static void the_configuration_names_servers_and_their_port(void **state)
 	char path[] = "/tmp/test_cli_XXXXXX.yaml";
 	char *argv[] = {"bellctl", "--config", path, "-v", "status"};
 	char *out_text = NULL, *err_text = NULL;
+	enum cli_exit result;
 	size_t n_out, n_err;
 	FILE *out = open_memstream(&out_text, &n_out), *err = open_memstream(&err_text, &n_err);
 
 	write_config(path);
-	assert_int_equal(cli_run(5, argv, out, err), CLI_UNREACHABLE);
+	result = cli_run(5, argv, out, err);
+	unlink(path);
 	fclose(out);
 	fclose(err);
-	unlink(path);
+	assert_int_equal(result, CLI_UNREACHABLE);
 	assert_non_null(strstr(err_text, " alpha (127.92.0.1:7)\n"));
 	assert_non_null(strstr(err_text, " bravo (127.90.0.2:7)\n"));
 	assert_non_null(strstr(err_text, " delta ([::1]:7)\n"));
