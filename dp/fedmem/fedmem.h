@@ -34,16 +34,16 @@
 enum fedmem_answer {
 	FEDMEM_NOT_FOUND = 1,
 	FEDMEM_FULL,	      /* the table has no room; the caller counts and says so */
-	FEDMEM_BUSY,	      /* the record stayed half-written for the whole wait: its writer is dead */
+	FEDMEM_BUSY,	      /* the record stayed half-written for the whole wait: its writer is dead or stopped */
 	FEDMEM_OTHER_LAYOUT,  /* the segment there has another layout version; see 'why' */
-	FEDMEM_OTHER_SIZES,   /* the segment there was made for other table sizes; see 'why' */
+	FEDMEM_OTHER_SIZES,   /* the segment there has other table sizes, or is another server's; see 'why' */
 	FEDMEM_NOT_A_SEGMENT, /* the file there is something else, or damaged; see 'why' */
 };
 
-/* Whole numbers of records; powers of two are not needed. */
+/* Whole numbers of records, below FEDMEM_NONE; only cells, rules and unknowns may be 0. */
 struct fedmem_sizes {
 	uint32_t elements_max;
-	uint32_t metrics_per_element; /* 4 lie in the state record, the others in a table beside it */
+	uint32_t metrics_per_element; /* 1..255; 4 lie in the state record, the others beside it */
 	uint32_t alarms_max;
 	uint32_t cells_max;
 	uint32_t rules_max;
@@ -149,7 +149,9 @@ struct fedmem_metric {
 
 struct fedmem_state {
 	_Atomic uint32_t seq;
-	uint32_t alarm_first; /* most recently raised one; FEDMEM_NONE */
+	/* Most recently raised one; FEDMEM_NONE. The chain holds raised and gone ones. Who follows it while the
+	 * worker runs stops at an alarm that another 'element' has got, and after n_alarms raised ones. */
+	uint32_t alarm_first;
 	uint64_t element_id;  /* whose state this is: a slot can get another element */
 	struct fedmem_token token; /* under which it is kept; another than the cell's: it is void */
 	uint64_t first_seen_ns, last_seen_ns; /* CLOCK_REALTIME; the first under this token */
@@ -211,11 +213,12 @@ struct fedmem_config {
 	struct fedmem_sizes sizes;
 };
 
-struct fedmem; /* opaque: see fedmem.c */
+struct fedmem; /* opaque: see segment.h */
 
 /* Attaches to the segment at cfg->path, or makes it when there is none. Two processes may do so at
  * once. On a failure or an answer 'why' says in words what was found and what was wanted: both
- * versions, both sizes. */
+ * versions, both sizes. -EINVAL: sizes out of range. -ENOSPC: the file system is full; the file is left
+ * empty then. */
 int fedmem_open(struct fedmem **out, const struct fedmem_config *cfg, char *why, size_t why_bytes);
 const struct fedmem_sizes *fedmem_sizes(const struct fedmem *fm);
 uint64_t fedmem_bytes(const struct fedmem_sizes *sizes); /* of a segment with these tables */
@@ -223,8 +226,10 @@ uint64_t fedmem_bytes(const struct fedmem_sizes *sizes); /* of a segment with th
 /* ---- Control plane ---- */
 
 /* Describes the element with this id: changes it in place, or takes a free slot for it. '*slot' may be
- * NULL. FEDMEM_FULL: no slot left. -EEXIST: another element has the address. */
+ * NULL. FEDMEM_FULL: no slot left. -EEXIST: another element has the address. -EINVAL: id 0. -ENOMEM, with the
+ * first call only. That call also puts right what a killed control plane left half-changed. */
 int fedmem_element_put(struct fedmem *fm, const struct fedmem_element *e, uint32_t *slot);
+/* FEDMEM_NOT_FOUND: no such element. */
 int fedmem_element_remove(struct fedmem *fm, uint64_t id);
 
 /* Tables that are replaced as a whole. FEDMEM_FULL: more than the table holds. */
@@ -246,6 +251,8 @@ uint64_t fedmem_event_overflows(const struct fedmem *fm);
 
 /* ---- Any reader ---- */
 
+/* FEDMEM_NOT_FOUND; or FEDMEM_BUSY, after a few looks and without sleeping: the element is being renumbered
+ * at this moment. */
 int fedmem_find_by_address(const struct fedmem *fm, const struct fedmem_address *a, uint32_t *slot);
 int fedmem_find_by_id(const struct fedmem *fm, uint64_t id, uint32_t *slot);
 /* FEDMEM_NOT_FOUND: the slot is free, or out of range. */
@@ -278,7 +285,7 @@ int fedmem_alarm_read(const struct fedmem *fm, uint32_t index, struct fedmem_ala
 bool fedmem_token_equal(struct fedmem_token a, struct fedmem_token b);
 int fedmem_token_compare(struct fedmem_token a, struct fedmem_token b); /* <0, 0, >0 */
 
-/* The last snapshot that the worker published: a moment between two bursts. */
+/* The last snapshot that the worker published: a moment between two bursts. FEDMEM_NOT_FOUND: none yet. */
 int fedmem_stats_read(const struct fedmem *fm, struct stats *out);
 uint32_t fedmem_unknowns_read(const struct fedmem *fm, struct fedmem_unknown *out, uint32_t room);
 
@@ -296,7 +303,7 @@ struct fedmem_writer; /* one per segment at a time */
  * follows from them (index, free list, each element's chain, n_alarms and worst); raises the overflow
  * word, so that the control plane reads everything anew; counts the start and asks for a relay
  * boot. '*n_repaired' says how many records it had to put back.
- * -EBUSY: another living process writes this segment. */
+ * -EBUSY: another living process writes this segment. -ESTALE: another file has taken its place. */
 int fedmem_writer_open(struct fedmem_writer **out, struct fedmem *fm, uint32_t *n_repaired);
 
 /* Brings the element's record (both lines) towards the cache. */
@@ -323,7 +330,9 @@ struct fedmem_alarm_key {
 const struct fedmem_alarm *fedmem_alarm_find(const struct fedmem_writer *w,
 					     const struct fedmem_alarm_key *key);
 /* Opens the alarm with this key, or a free entry with the key in it (state FREE), to be changed in place
- * until _commit. When the table is full the longest gone one makes room. NULL: all are raised.
+ * until _commit; who leaves it FREE gives it back. When the table is full the longest gone one makes
+ * room, then one whose cell moved on or whose element was removed. NULL: all are raised. The key, 'element',
+ * 'element_id', 'token' and 'next' are not the caller's to change.
  * The state record of the element must be current (begun and committed under its token) before. */
 struct fedmem_alarm *fedmem_alarm_begin(struct fedmem_writer *w,
 					const struct fedmem_alarm_key *key);
