@@ -38,7 +38,7 @@ static void claim(struct election *e, uint64_t epoch, uint16_t released_by,
 void candidate_stand(struct election *e, struct election_output *out)
 {
 	struct election_message m = {.kind = ELECTION_MSG_ELECTION, .position = e->position};
-	bool is_free = voter_is_free(e, e->cfg.self, 0, 0) || MUTANT(7);
+	bool is_free = voter_is_free(e, e->cfg.self, 0, 0);
 
 	if (!machine_is_voter(e) || e->pending != PENDING_NONE ||
 	    (!e->is_healthy && e->cfg.n_voters > 1)) {
@@ -134,7 +134,7 @@ void candidate_handle_grant(struct election *e, uint32_t from, const struct elec
 			    struct election_output *out)
 {
 	if (e->phase != PHASE_CLAIMING || m->verdict != ELECTION_GRANTED ||
-	    m->epoch != e->durable.epoch)
+	    m->epoch != e->durable.epoch || e->now_ms >= e->deadline_ms)
 		return;
 	if (MUTANT(1))
 		e->granted = e->granted << 1 | 1; /* a counter: repeats count */

@@ -47,6 +47,8 @@ void machine_persist(struct election *e, struct election_output *out, enum pendi
 	assert(epoch > e->durable.epoch); /* I1, I2: a vote is never changed */
 	e->durable.epoch = epoch;
 	e->durable.voted_for = for_server;
+	if (epoch > e->seen_epoch)
+		e->seen_epoch = epoch;
 	e->pending = pending;
 	e->pending_for = for_server;
 	out->persist = true;
@@ -206,7 +208,7 @@ void election_init(struct election *e, const struct election_config *cfg,
 	e->durable = *durable;
 	e->stored_epoch = e->seen_epoch = e->told_epoch = durable->epoch;
 	e->position = position;
-	e->is_first_start = durable->epoch == 0;
+	e->is_first_start = durable->epoch == 0 && e->n_majority > 1;
 	/* It may have handled a beat right before it stopped, and its master counts on that. */
 	e->guard_until_ms = MUTANT(4) || e->n_majority == 1 ? now_ms : now_ms + e->guard_ms;
 	e->phase = PHASE_STARTING;

@@ -1,4 +1,4 @@
-/* conf.h - the door to YAML: the configuration, the inventory and the alarm rules, as typed structs.
+/* conf.h - the door to YAML: configuration, inventory and alarm rules as typed structs.
  * A wrong file is refused with all its findings at once, each with line and column.
  * Both processes read the same file; docs/configuration.md describes every key and its range.
  * Nothing that stands in a file can do more harm than a finding: size, nesting and number of

@@ -7,19 +7,44 @@
 #include <string.h>
 #include <unistd.h>
 
+/* libcyaml lengthens a list by one entry at a time; this makes room for twice as many, so that a
+ * list of n entries is not moved n times. */
+struct growth {
+	void *block; /* the large one that grew last */
+	size_t room;
+};
+#define GROWTH_BYTES 4096
+
 /* Ours, so that what libcyaml allocates may be freed with free(). */
-static void *memory(void *context, void *old, size_t n)
+static void *memory(void *growth, void *old, size_t n)
 {
-	if (n > 0)
-		return realloc(old, n);
-	free(old);
-	return NULL;
+	struct growth *g = growth;
+	size_t room = n < GROWTH_BYTES ? n : 2 * n;
+	void *block;
+
+	if (n > 0 && old != NULL && old == g->block && n <= g->room)
+		return old;
+	if (n == 0) {
+		block = NULL;
+		free(old);
+	} else {
+		block = realloc(old, room);
+		if (block == NULL)
+			return NULL;
+	}
+	if (old == g->block || n >= GROWTH_BYTES)
+		*g = (struct growth){.block = block, .room = room};
+	return block;
 }
 
-static const cyaml_config_t cyaml_config = {
-	.mem_fn = memory,
-	.flags = CYAML_CFG_NO_ALIAS,
-};
+static cyaml_config_t cyaml_config(struct growth *g)
+{
+	return (cyaml_config_t){
+		.mem_fn = memory,
+		.mem_ctx = g,
+		.flags = CYAML_CFG_NO_ALIAS,
+	};
+}
 
 static int read_all(struct conf_source *s, int fd)
 {
@@ -50,7 +75,7 @@ int conf_source_open(struct conf_source *s, const char *file, struct conf_findin
 	int fd = open(file, O_RDONLY | O_CLOEXEC);
 	int err;
 
-	*s = (struct conf_source){.file = file, .findings = findings};
+	*s = (struct conf_source){.findings = findings};
 	if (fd < 0)
 		return -errno;
 	err = read_all(s, fd);
@@ -76,10 +101,12 @@ void conf_source_close(struct conf_source *s)
 
 void *conf_source_load(struct conf_source *s, const cyaml_schema_value_t *schema)
 {
+	struct growth growth = {0};
+	cyaml_config_t config = cyaml_config(&growth);
 	cyaml_err_t code;
 	void *data = NULL;
 
-	code = cyaml_load_data(s->bytes, s->n_bytes, &cyaml_config, schema, &data, NULL);
+	code = cyaml_load_data(s->bytes, s->n_bytes, &config, schema, &data, NULL);
 	if (code == CYAML_OK)
 		return data;
 	s->err = -ENOMEM;
@@ -90,7 +117,10 @@ void *conf_source_load(struct conf_source *s, const cyaml_schema_value_t *schema
 
 void conf_source_unload(const cyaml_schema_value_t *schema, void *data)
 {
-	(void)cyaml_free(&cyaml_config, schema, data, 0);
+	struct growth growth = {0};
+	cyaml_config_t config = cyaml_config(&growth);
+
+	(void)cyaml_free(&config, schema, data, 0);
 }
 
 bool conf_source_has(const struct conf_source *s, const char *path)

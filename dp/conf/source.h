@@ -17,7 +17,6 @@
 #define CONF_FILE_BYTES_MAX (64u << 20)
 
 struct conf_source {
-	const char *file; /* borrowed */
 	uint8_t *bytes;
 	size_t n_bytes;
 	struct conf_doc doc;

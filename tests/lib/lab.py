@@ -59,7 +59,7 @@ class Server:
         self.lab, self.id, self.name, self.rank = lab, number, name, rank
         self.peer, self.mgmt, self.client = f"10.90.0.{number}", f"10.91.0.{number}", f"10.92.0.{number}"
         self.namespace = f"{lab.name}-s{number}"
-        self.folder = lab.folder / name
+        self.folder = None
         self.segment = pathlib.Path(f"/dev/shm/{lab.name}-{name}")
         self.processes = {}
         # Each on both cores, the other way round on every second one.

@@ -318,8 +318,8 @@ static void af_xdp_port_without_its_interface_is_found(void **state)
 {
 	WITH("14:7: dataplane.ports[0]: a net_af_xdp device needs its interface named here too\n",
 	     {14, "    - {name: in, device: 'net_af_xdp0,iface=eth0'}"});
-	WITH("14:26: dataplane.ports[0].device: lacks iface=eth1\n",
-	     {14, "    - {name: in, device: 'net_af_xdp0,iface=eth10', interface: eth1}"});
+	WITH("14:26: dataplane.ports[0].device: lacks iface=eth10\n",
+	     {14, "    - {name: in, device: 'net_af_xdp0,iface=eth1', interface: eth10}"});
 	WITH("14:48: dataplane.ports[0].interface: belongs to net_af_xdp devices only\n",
 	     {14, "    - {name: in, device: net_null0, interface: eth0}"});
 }
