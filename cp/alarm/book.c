@@ -85,8 +85,9 @@ int alarm_book_create(struct alarm_book **out, struct fedmem *fm)
 	return 0;
 }
 
-/* Makes of the record as it is now the alarm as it was with this event. A record that is newer than the
- * event has its own event further behind in the ring. False: the entry holds another alarm by now. */
+/* Makes of the record as it is now the alarm as it was with this event. A record that is newer than
+ * the event has its own event further behind in the ring. False: the entry holds another alarm by
+ * now. */
 static bool as_it_was(const struct told *told, const struct fedmem_event *e, struct fedmem_alarm *a)
 {
 	if (a->change < e->number)
@@ -99,8 +100,8 @@ static bool as_it_was(const struct told *told, const struct fedmem_event *e, str
 	return true;
 }
 
-/* False: something cannot be told any more: an alarm that was told as raised made room for another one, or
- * its record is left half-written by a data plane that is dead. */
+/* False: something cannot be told any more: an alarm that was told as raised made room for another
+ * one, or its record is left half-written by a data plane that is dead. */
 static bool follow_event(struct alarm_book *b, const struct fedmem_event *e, alarm_tell tell,
 			 void *user)
 {

@@ -11,7 +11,7 @@
 #define DEADLINE_DEFAULT 1000
 #define DEADLINE_MAX	 30000
 /* What is left of the client's own deadline for the way back. */
-#define ANSWER_MS	 20
+#define ANSWER_MS 20
 
 enum kind { ELEMENTS, ALARMS };
 
@@ -165,8 +165,8 @@ static int merge(const struct list *l, struct merge *m)
 	return 0;
 }
 
-/* Drops what an older token says, and what stands behind the page. Gives next_after. May be done again with a
- * lower limit. */
+/* Drops what an older token says, and what stands behind the page. Gives next_after. May be done
+ * again with a lower limit. */
 static uint64_t cut(const struct list *l, struct merge *m, uint32_t limit)
 {
 	uint32_t n_kept = 0, n_elements = 0;
@@ -253,9 +253,8 @@ static void part_done(void *user, enum rpc_status status, const char *why, const
 					      : wire_alarm_list_unpack(bytes, n, &p->alarms);
 
 		/* A page that does not go forward would have the client ask for ever. */
-		p->is_answered =
-			err == 0 && (next_after_of(p) == 0 ||
-				     next_after_of(p) > l->request.after_element);
+		p->is_answered = err == 0 && (next_after_of(p) == 0 ||
+					      next_after_of(p) > l->request.after_element);
 	}
 	if (--l->n_waiting == 0)
 		answer(l);
@@ -266,8 +265,8 @@ static int take_own_part(struct list *l)
 	struct memory *memory = l->f->cfg.memory;
 
 	if (l->kind == ELEMENTS)
-		return memory_elements(memory, l->request.after_element, l->request.limit,
-				       &l->page, &l->own_elements);
+		return memory_elements(memory, l->request.after_element, l->request.limit, &l->page,
+				       &l->own_elements);
 	return memory_alarms(memory, l->request.after_element, l->request.limit,
 			     l->request.with_cleared, &l->page, &l->own_alarms);
 }
@@ -312,9 +311,8 @@ static int ask_peers(struct list *l)
 			continue;
 		l->n_waiting++;
 		err = rpc_client_call(l->f->cfg.client, s->call_address,
-				      l->kind == ELEMENTS
-					      ? WIRE_PATH("Federated", "ListElements")
-					      : WIRE_PATH("Federated", "ListAlarms"),
+				      l->kind == ELEMENTS ? WIRE_PATH("Federated", "ListElements")
+							  : WIRE_PATH("Federated", "ListAlarms"),
 				      bytes.bytes, bytes.n, deadline(l), part_done, p);
 		if (err < 0)
 			l->n_waiting--;

@@ -1,7 +1,8 @@
 /* The watch on alarms: this server's own changes, and what the other servers' watches bring.
  *
- * What is present is sent in pages, one page of one watcher a turn, by element: until a watcher has an
- * element's page, changes of that element are not sent to it, for the page will show what came of them.
+ * What is present is sent in pages, one page of one watcher a turn, by element: until a watcher has
+ * an element's page, changes of that element are not sent to it, for the page will show what came
+ * of them.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 
 #define RETRY_MS     250
 #define LOST_LOG_MS  1000 /* one line for all that is lost meanwhile */
-#define PRESENT_PAGE 500 /* elements */
+#define PRESENT_PAGE 500  /* elements */
 /* Of clients and peers together. A watch holds a stream to each other server. */
 #define WATCHERS_MAX 1024
 
@@ -163,7 +164,8 @@ static bool present_covers(struct present *p, uint64_t element_id)
 {
 	if (!p->is_on || element_id <= present_sent_until(p))
 		return false;
-	/* The page that waits for room is out of date with this: what was not sent of it is read anew. */
+	/* The page that waits for room is out of date with this: what was not sent of it is read
+	 * anew. */
 	if (p->page != NULL && (p->list.next_after == 0 || element_id <= p->list.next_after)) {
 		p->after = present_sent_until(p);
 		present_drop_page(p);
@@ -281,11 +283,11 @@ static void branch_open(struct branch *b, const struct cluster_server *server)
 		branch_silent(b);
 }
 
-/* A server that is known to be dead is silent at once, however long its connection takes to break. */
+/* A server that is known to be dead is silent at once, however long its connection takes to break.
+ */
 static void branch_turn(struct branch *b, uint64_t now_ms)
 {
-	const struct cluster_server *server =
-		cluster_server(b->watcher->f->cfg.cluster, b->server);
+	const struct cluster_server *server = cluster_server(b->watcher->f->cfg.cluster, b->server);
 
 	assert(server != NULL); /* the configuration's servers stay */
 	if (server->state == DETECTOR_FAILED) {

@@ -39,8 +39,7 @@ static int order_regions(const void *a, const void *b, void *elements)
 	return order != 0 ? order : order_ids(a, b, elements);
 }
 
-static uint32_t *places(const struct inventory *i,
-			int (*order)(const void *, const void *, void *))
+static uint32_t *places(const struct inventory *i, int (*order)(const void *, const void *, void *))
 {
 	uint32_t *all = calloc((size_t)i->n + 1, sizeof(*all));
 

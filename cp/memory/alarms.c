@@ -114,7 +114,8 @@ static int pick(struct memory *m, const struct want *want, struct pick **out, ui
 	return 0;
 }
 
-/* Moves what the page holds to the front and gives its number: whole elements, of each the worst. */
+/* Moves what the page holds to the front and gives its number: whole elements, of each the worst.
+ */
 static uint32_t cut_page(struct pick *picks, uint32_t n, uint32_t limit,
 			 struct wire_alarm_list *list)
 {
