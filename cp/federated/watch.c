@@ -411,6 +411,8 @@ static void tell(void *user, uint8_t kind, uint64_t number, uint64_t time_ns,
 
 static void log_lost(struct federated *f, uint64_t now_ms)
 {
+	if (f->watchers == NULL)
+		return;
 	if (f->lost_logged_ms != 0 && now_ms - f->lost_logged_ms < LOST_LOG_MS)
 		return;
 	f->lost_logged_ms = now_ms;

@@ -69,11 +69,11 @@ void played_server_open(struct played_server *s, const struct played_config *cfg
 	make_elements(s, cfg->n_elements);
 	make_segment(s, cfg);
 	s->cluster = fake_cluster_create(cfg->id, cfg->n_servers);
-	assert_int_equal(memory_create(&s->memory,
-				       &(struct memory_config){.fedmem = s->fm,
-							       .cluster = s->cluster,
-							       .inventory = s->inventory}),
-			 0);
+	assert_int_equal(
+		memory_create(&s->memory, &(struct memory_config){.fedmem = s->fm,
+								  .cluster = s->cluster,
+								  .inventory = s->inventory}),
+		0);
 }
 
 static uint32_t slot_of(const struct played_server *s, uint64_t element)

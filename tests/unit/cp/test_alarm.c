@@ -354,7 +354,8 @@ static void alarm_that_came_and_made_room_unseen_does_no_harm(void **state)
 	report(10, "second", FEDMEM_CLEARED);
 	report(10, "third", FEDMEM_WARNING);
 	assert_false(follow(b));
-	/* Whatever was said in between, the last word on the entry is right, and 'second' is not raised. */
+	/* Whatever was said in between, the last word on the entry is right, and 'second' is not
+	 * raised. */
 	assert_string_equal(told.text[told.n - 1], "raised 10 linkDown third warning");
 	for (uint32_t i = 0; i < told.n; i++)
 		assert_null(strstr(told.text[i], "second"));

@@ -22,10 +22,9 @@ static struct played_server s;
 /* Server 1 owns r0 and r2, server 2 owns r1. */
 static int set_up(void **state)
 {
-	played_server_open(&s, &(struct played_config){.id = 1,
-						       .n_servers = 2,
-						       .n_elements = N_ELEMENTS,
-						       .alarms_max = 4096});
+	played_server_open(
+		&s, &(struct played_config){
+			    .id = 1, .n_servers = 2, .n_elements = N_ELEMENTS, .alarms_max = 4096});
 	fake_cluster_cell(s.cluster, "r0", 1, token.epoch, token.generation);
 	fake_cluster_cell(s.cluster, "r1", 2, token.epoch, token.generation);
 	fake_cluster_cell(s.cluster, "r2", 1, token.epoch, token.generation);
