@@ -65,7 +65,7 @@ static void make_segment(struct played_server *s, const struct played_config *cf
 
 void played_server_open(struct played_server *s, const struct played_config *cfg)
 {
-	*s = (struct played_server){.id = cfg->id, .now_ns = 1000};
+	*s = (struct played_server){.id = cfg->id, .now_ns = 1500000000000000000};
 	make_elements(s, cfg->n_elements);
 	make_segment(s, cfg);
 	s->cluster = fake_cluster_create(cfg->id, cfg->n_servers);
@@ -148,7 +148,7 @@ void played_alarm(struct played_server *s, const struct played_alarm *a)
 	alarm->last_ns = s->now_ns;
 	if (kind != 0)
 		alarm->changed_ns = s->now_ns;
-	memcpy(alarm->text, "text", 4);
+	memcpy(alarm->text, PLAYED_TEXT, sizeof(PLAYED_TEXT));
 	fedmem_alarm_commit(s->writer, alarm, kind);
 	state = fedmem_state_begin(s->writer, key.element, a->element, a->token);
 	fedmem_state_recount(s->writer, state);

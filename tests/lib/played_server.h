@@ -24,7 +24,7 @@ struct played_server {
 	struct fedmem_writer *writer;
 	struct memory *memory;
 	char path[64];
-	uint64_t now_ns; /* of the played data plane; rises with every report */
+	uint64_t now_ns; /* of the played data plane, long ago; rises with every report */
 };
 
 struct played_config {
@@ -39,6 +39,8 @@ struct played_alarm {
 	const char *type, *resource;
 	uint8_t severity; /* FEDMEM_CLEARED clears */
 };
+
+#define PLAYED_TEXT "said by the element itself, in its own words" /* of every alarm */
 
 void played_server_open(struct played_server *s, const struct played_config *cfg);
 /* One report of the element with 'n_metrics' metrics, 1: 1.5, 2: 2.5 and so on. */

@@ -117,9 +117,9 @@ static void texts_that_just_fit_are_taken_and_longer_ones_refused(void **state)
 
 static void one_wrong_rule_leaves_the_published_ones_alone(void **state)
 {
-	static const char *const wrong[] = {"", "1", "1.3.x", "1.3.6.1.4294967296",
-					    "1.3.4294967295.4294967295.4294967295.4294967295."
-					    "4294967295.4294967295.4294967295.4294967295.1"};
+	static const char too_long[] = "1.3.268435456.268435456.268435456.268435456.268435456"
+				       ".268435456.268435456.268435456";
+	static const char *const wrong[] = {"", "1", "1.3.x", "1.3.6.1.4294967296", too_long};
 	struct conf_rule good = rule("1.3.6.1", "good", FEDMEM_MINOR), two[2];
 	struct fedmem_rule got[4];
 	uint32_t n, version;
