@@ -12,8 +12,13 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "cp/alarm/alarm.h"
 #include "cp/cluster/cluster.h"
 #include "cp/core/core.h"
+#include "cp/federated/federated.h"
+#include "cp/inventory/inventory.h"
+#include "cp/memory/memory.h"
+#include "cp/peered/peered.h"
 #include "cp/rpc/rpc.h"
 #include "cp/store/store.h"
 #include "dp/conf/conf.h"
@@ -25,13 +30,18 @@
 
 struct server {
 	struct conf *conf;
-	struct conf_inventory *inventory;
+	struct conf_inventory *elements;
+	struct conf_rules *rules;
 	uv_loop_t loop;
 	uv_signal_t signals[2];
 	struct store *store;
 	struct fedmem *fedmem;
 	struct rpc_client *client;
+	struct inventory *inventory;
 	struct cluster *cluster;
+	struct memory *memory;
+	struct federated *federated;
+	struct peered *peered;
 	struct rpc_server *rpc;
 };
 
@@ -62,25 +72,24 @@ static bool is_loaded(int answer, const char *file, struct conf_findings *findin
 static bool files_load(struct server *s, const char *file)
 {
 	struct conf_findings findings = {0};
-	struct conf_rules *rules = NULL;
 	bool is_good;
 
 	if (!is_loaded(conf_load(&s->conf, file, &findings), file, &findings))
 		return false;
-	is_good = is_loaded(conf_inventory_load(&s->inventory, s->conf->inventory_file,
+	is_good = is_loaded(conf_inventory_load(&s->elements, s->conf->inventory_file,
 						s->conf->memory.sizes.elements_max, &findings),
 			    s->conf->inventory_file, &findings);
-	if (!is_loaded(conf_rules_load(&rules, s->conf->rules_file, s->conf->memory.sizes.rules_max,
+	if (!is_loaded(conf_rules_load(&s->rules, s->conf->rules_file, s->conf->memory.sizes.rules_max,
 				       &findings),
 		       s->conf->rules_file, &findings))
 		is_good = false;
-	conf_rules_free(rules);
 	return is_good;
 }
 
 static void files_free(struct server *s)
 {
-	conf_inventory_free(s->inventory);
+	conf_rules_free(s->rules);
+	conf_inventory_free(s->elements);
 	conf_free(s->conf);
 }
 
@@ -140,13 +149,42 @@ static int cluster_start(struct server *s)
 	struct cluster_config cfg = {
 		.loop = &s->loop,
 		.conf = s->conf,
-		.inventory = s->inventory,
+		.inventory = s->elements,
 		.fedmem = s->fedmem,
 		.store = s->store,
 		.client = s->client,
 	};
 
 	return cluster_create(&s->cluster, &cfg);
+}
+
+/* What answers clients stands on the cluster's word and the segment's content. */
+static int services_start(struct server *s)
+{
+	int err = alarm_rules_publish(s->fedmem, s->rules);
+
+	if (err == 0)
+		err = inventory_create(&s->inventory, s->elements);
+	if (err == 0)
+		err = memory_create(&s->memory,
+				    &(struct memory_config){.fedmem = s->fedmem,
+							    .cluster = s->cluster,
+							    .inventory = s->inventory});
+	if (err == 0)
+		err = federated_create(&s->federated,
+				       &(struct federated_config){.loop = &s->loop,
+								  .fedmem = s->fedmem,
+								  .cluster = s->cluster,
+								  .memory = s->memory,
+								  .client = s->client});
+	if (err == 0)
+		err = peered_create(&s->peered,
+				    &(struct peered_config){.cluster_name = s->conf->cluster.name,
+							    .cluster = s->cluster,
+							    .inventory = s->inventory,
+							    .memory = s->memory,
+							    .client = s->client});
+	return err;
 }
 
 static void address_make(char out[64], const char *ip, uint16_t port)
@@ -169,6 +207,10 @@ static uint32_t services(struct server *s, struct rpc_method methods[METHODS_MAX
 	uint32_t n = 0, n_of;
 
 	of = cluster_methods(s->cluster, &n_of);
+	n = methods_add(methods, n, of, n_of);
+	of = federated_methods(s->federated, &n_of);
+	n = methods_add(methods, n, of, n_of);
+	of = peered_methods(s->peered, &n_of);
 	n = methods_add(methods, n, of, n_of);
 	return n;
 }
@@ -208,6 +250,8 @@ static int server_start(struct server *s)
 	if (err == 0)
 		err = cluster_start(s);
 	if (err == 0)
+		err = services_start(s);
+	if (err == 0)
 		err = rpc_start(s);
 	if (err < 0)
 		core_log(CORE_ERROR, "server: not started error=%s", strerror(-err));
@@ -219,12 +263,16 @@ static void server_stop(struct server *s)
 {
 	rpc_server_destroy(s->rpc);
 	rpc_client_destroy(s->client);
+	peered_destroy(s->peered);
+	federated_destroy(s->federated);
+	memory_destroy(s->memory);
 	cluster_destroy(s->cluster);
 	store_close(s->store);
 	for (int i = 0; i < 2; i++)
 		if (s->signals[i].loop != NULL)
 			uv_close((uv_handle_t *)&s->signals[i], NULL);
 	uv_run(&s->loop, UV_RUN_DEFAULT); /* until the last handle is closed */
+	inventory_destroy(s->inventory);
 	fedmem_close(s->fedmem);
 	uv_loop_close(&s->loop);
 }
