@@ -1,11 +1,12 @@
-/* beat.h - how servers tell each other that they live: UDP datagrams all to all, every beat_ms less up
- * to a tenth, from a thread that does nothing else. The bully algorithm's messages share the socket.
- * Each datagram is sealed with the pair's key of the sender's boot and carries a number that is never used
- * twice. It also names the addressee's boot, as the sender heard it: what was meant for an earlier
- * life of this server, or recorded by somebody then, is refused. The first datagram between two
- * lives only introduces them.
- * What beats say is a snapshot that control posts, good for twenty beats and at least a second. When control is
- * stuck it lapses and the thread is silent, so that peers do not take a stuck server for a living one.
+/* beat.h - how servers tell each other that they live: UDP datagrams all to all, every beat_ms less
+ * up to a tenth, from a thread that does nothing else. The bully algorithm's messages share the
+ * socket. Each datagram is sealed with the pair's key of the sender's boot and carries a number
+ * that is never used twice. It also names the addressee's boot, as the sender heard it: what was
+ * meant for an earlier life of this server, or recorded by somebody then, is refused. The first
+ * datagram between two lives only introduces them.
+ * What beats say is a snapshot that control posts, good for twenty beats and at least a second.
+ * When control is stuck it lapses and the thread is silent, so that peers do not take a stuck
+ * server for a living one.
  *
  * Thread:  control. The module's own thread: "beat".
  * Memory:  copies what it is given; callbacks borrow out for the call.

@@ -30,6 +30,7 @@ void core_log(enum core_level level, const char *format, ...) __attribute__((for
 /* CLOCK_BOOTTIME: monotonic, and it counts through suspension. */
 uint64_t core_now_ms(void);
 uint64_t core_now_ns(void);
-uint64_t core_wall_ns(void); /* since 1970, UTC; for people and for the outside, never for time-outs */
+/* Since 1970, UTC; for people and for the outside, never for time-outs. */
+uint64_t core_wall_ns(void);
 
 #endif
