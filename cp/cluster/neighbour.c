@@ -79,10 +79,31 @@ static void entry_read(struct neighbour *found, uint32_t n, const struct nlmsghd
 		}
 }
 
+/* One datagram of the answer. 1: it was the last; 0: more follow; <0 -errno. */
+static int answer_read(const char *bytes, size_t n_bytes, uint32_t sequence,
+		       struct neighbour *found, uint32_t n)
+{
+	const struct nlmsghdr *head;
+
+	for (size_t at = 0; at + sizeof(*head) <= n_bytes; at += NLMSG_ALIGN(head->nlmsg_len)) {
+		head = (const void *)(bytes + at);
+		if (head->nlmsg_len < sizeof(*head) || head->nlmsg_len > n_bytes - at)
+			return -EBADMSG;
+		if (head->nlmsg_seq != sequence)
+			continue; /* late, of an earlier dump */
+		if (head->nlmsg_type == NLMSG_ERROR)
+			return -EIO;
+		if (head->nlmsg_type == NLMSG_DONE)
+			return 1;
+		if (head->nlmsg_type == RTM_NEWNEIGH)
+			entry_read(found, n, head);
+	}
+	return 0;
+}
+
 int neighbour_refresh(int fd, struct neighbour *neighbours, uint32_t n)
 {
-	static uint32_t
-		sequence; /* so that a late answer to an earlier dump is not taken for this one */
+	static uint32_t sequence;
 	struct neighbour found[FEDMEM_SERVERS_MAX];
 	char bytes[16384] __attribute__((aligned(NLMSG_ALIGNTO)));
 	int err;
@@ -95,25 +116,13 @@ int neighbour_refresh(int fd, struct neighbour *neighbours, uint32_t n)
 	err = dump_request(fd, ++sequence);
 	while (err == 0) {
 		ssize_t got = recv(fd, bytes, sizeof(bytes), 0);
-		int left = (int)got;
 
-		if (got < 0)
-			return -errno;
-		for (struct nlmsghdr *head = (void *)bytes; NLMSG_OK(head, left);
-		     head = NLMSG_NEXT(head, left)) {
-			if (head->nlmsg_seq != sequence)
-				continue;
-			if (head->nlmsg_type == NLMSG_ERROR)
-				return -EIO;
-			if (head->nlmsg_type == NLMSG_DONE) {
-				memcpy(neighbours, found, n * sizeof(found[0]));
-				return 0;
-			}
-			if (head->nlmsg_type == RTM_NEWNEIGH)
-				entry_read(found, n, head);
-		}
+		err = got < 0 ? -errno : answer_read(bytes, (size_t)got, sequence, found, n);
 	}
-	return err;
+	if (err < 0)
+		return err;
+	memcpy(neighbours, found, n * sizeof(found[0]));
+	return 0;
 }
 
 void neighbour_solicit(const struct fedmem_address *address)

@@ -32,7 +32,7 @@ enum store_answer {
 struct store; /* opaque: see store.c */
 
 /* Opens or makes the environment in 'dir' (and 'dir' itself, not its parents). 'why' says in words
- * what was wrong. -EBUSY: another process has it open; -EINVAL: the file there is something else. */
+ * what was wrong. -EBUSY: another process has it open; -EINVAL: the file there is another. */
 int store_open(struct store **out, struct uv_loop_s *loop, const char *dir, char *why,
 	       size_t why_bytes);
 /* '*n' is the room at first, then the length. -ENOSPC: longer than the room. Reads what is on disk,
