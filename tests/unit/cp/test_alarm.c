@@ -342,6 +342,21 @@ static void clear_of_an_alarm_that_made_room_is_said_to_be_lost(void **state)
 	alarm_book_destroy(b);
 }
 
+/* The data plane remembers a clear that came before its raise, and that is no change. */
+static void clear_is_not_told_of_what_took_the_place_without_a_change(void **state)
+{
+	struct alarm_book *b = new_book();
+
+	for (uint32_t i = 1; i <= 4; i++)
+		report(10 * i, "old", FEDMEM_MAJOR);
+	assert_false(follow(b));
+	report(20, "old", FEDMEM_CLEARED);
+	report(20, "never", FEDMEM_CLEARED);
+	assert_true(follow(b));
+	assert_int_equal(told.n, 0);
+	alarm_book_destroy(b);
+}
+
 static void alarm_that_came_and_made_room_unseen_does_no_harm(void **state)
 {
 	struct alarm_book *b = new_book();
@@ -393,6 +408,7 @@ int main(void)
 		TEST(changes_from_before_the_book_are_not_told),
 		TEST(after_an_overflow_the_table_is_told_anew_and_nothing_twice),
 		TEST(clear_of_an_alarm_that_made_room_is_said_to_be_lost),
+		TEST(clear_is_not_told_of_what_took_the_place_without_a_change),
 		TEST(alarm_that_came_and_made_room_unseen_does_no_harm),
 		TEST(alarm_that_a_new_token_voids_is_said_to_be_lost_when_its_place_is_taken),
 	};

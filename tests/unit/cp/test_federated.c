@@ -105,15 +105,16 @@ static void local_list_is_of_the_asked_server_alone(void **state)
 	wire_free(list);
 }
 
-static void element_pages_of_any_size_give_each_element_once(void **state)
+static void check_element_pages(void)
 {
 	for (uint32_t limit = 1; limit <= N_ELEMENTS + 1; limit++) {
 		uint64_t after = 0, expect = 10;
 
 		do {
-			struct wire_element_list *list = elements(
-				limit % 3 + 1, &(struct wire_list_request){.after_element = after,
-									   .limit = limit});
+			struct wire_element_list *list =
+				elements((uint16_t)(limit % 3 + 1),
+					 &(struct wire_list_request){.after_element = after,
+								     .limit = limit});
 
 			assert_true(list->n_elements <= limit);
 			for (uint32_t i = 0; i < list->n_elements; i++, expect += 10)
@@ -124,6 +125,18 @@ static void element_pages_of_any_size_give_each_element_once(void **state)
 		} while (after != 0);
 		assert_int_equal(expect, 10 * (N_ELEMENTS + 1));
 	}
+}
+
+static void element_pages_of_any_size_give_each_element_once(void **state)
+{
+	check_element_pages();
+}
+
+static void element_pages_go_on_while_one_server_alone_has_more(void **state)
+{
+	service_cluster_own(&c, "r0", 2, token);
+	service_cluster_own(&c, "r2", 2, token);
+	check_element_pages();
 }
 
 static void alarm_pages_of_any_size_give_each_alarm_once(void **state)
@@ -416,6 +429,7 @@ int main(void)
 		TEST(any_server_lists_the_elements_of_all_in_order),
 		TEST(local_list_is_of_the_asked_server_alone),
 		TEST(element_pages_of_any_size_give_each_element_once),
+		TEST(element_pages_go_on_while_one_server_alone_has_more),
 		TEST(alarm_pages_of_any_size_give_each_alarm_once),
 		TEST(cleared_alarms_are_listed_when_asked_for),
 		TEST(of_two_owners_the_one_with_the_higher_token_is_believed),

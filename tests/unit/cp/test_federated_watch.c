@@ -149,6 +149,11 @@ static bool nobody_listens(void *user)
 	return watchers_of(1) + watchers_of(2) + watchers_of(3) == 0;
 }
 
+static bool last_is_there(void *user)
+{
+	return place("raised", 10, "last") != UINT32_MAX;
+}
+
 static void report(uint64_t element, const char *resource, uint8_t severity)
 {
 	played_alarm(&c.servers[(element / 10 - 1) % 3].played,
@@ -301,11 +306,11 @@ static int set_up_large(void **state)
 	return open_with(&(struct played_config){.n_elements = 900, .alarms_max = 10000});
 }
 
-/* A page of 500 elements has more alarms than the stream's queue has places. */
-static void more_alarms_than_the_queue_holds_are_present_each_once(void **state)
+/* A page of 500 elements has more alarms than the stream's queue has places. Gives their number. */
+static uint32_t raise_more_than_the_queue_holds(void)
 {
-	uint32_t n = 0;
 	char resource[16];
+	uint32_t n = 0;
 
 	for (uint64_t element = 10; element <= 9000; element += 30)
 		for (int i = 0; i < 30; i++, n++) {
@@ -313,6 +318,13 @@ static void more_alarms_than_the_queue_holds_are_present_each_once(void **state)
 			report(element, resource, FEDMEM_MAJOR);
 		}
 	assert_true(n > 2 * RPC_STREAM_QUEUE);
+	return n;
+}
+
+static void more_alarms_than_the_queue_holds_are_present_each_once(void **state)
+{
+	uint32_t n = raise_more_than_the_queue_holds();
+
 	watch_from(1, true, true);
 	wait_for("present", 1, n);
 	report(10, "last", FEDMEM_MAJOR);
@@ -326,6 +338,36 @@ static void more_alarms_than_the_queue_holds_are_present_each_once(void **state)
 		assert_true(is_next);
 	}
 	assert_int_equal(count("lost", 1), 0);
+	cancel();
+}
+
+/* What a client believes that takes events as they come. */
+static bool is_believed(uint64_t element, const char *resource)
+{
+	bool is_raised = false;
+
+	for (uint32_t i = 0; i < n_events; i++)
+		if (events[i].element == element && strcmp(events[i].resource, resource) == 0)
+			is_raised = strcmp(events[i].kind, "cleared") != 0;
+	return is_raised;
+}
+
+static void change_while_what_is_present_waits_for_room_is_believed(void **state)
+{
+	uint32_t n = raise_more_than_the_queue_holds();
+
+	watch_from(1, true, true);
+	wait_for("present", 1, 1);
+	assert_int_equal(place("present", 7510, "if00"), UINT32_MAX);
+	report(7510, "if00", FEDMEM_CLEARED);
+	report(7510, "if99", FEDMEM_MAJOR);
+	wait_for("present", 1, n);
+	report(10, "last", FEDMEM_MAJOR);
+	service_cluster_wait(&c, last_is_there, NULL);
+	assert_false(is_believed(7510, "if00"));
+	assert_true(is_believed(7510, "if99"));
+	assert_true(is_believed(7510, "if01"));
+	assert_true(is_believed(4000, "if29"));
 	cancel();
 }
 
@@ -381,6 +423,9 @@ int main(void)
 						set_up_short_ring, tear_down),
 		cmocka_unit_test_setup_teardown(
 			more_alarms_than_the_queue_holds_are_present_each_once, set_up_large,
+			tear_down),
+		cmocka_unit_test_setup_teardown(
+			change_while_what_is_present_waits_for_room_is_believed, set_up_large,
 			tear_down),
 		TEST(cancelled_watch_ends_its_branches_and_is_freed),
 		TEST(server_that_stops_ends_its_watches),
