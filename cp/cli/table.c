@@ -36,7 +36,6 @@ struct table *table_create(const struct table_column *columns, uint32_t n_column
 	}
 	t->has_colour = is_terminal && (no_color == NULL || no_color[0] == '\0');
 	scols_table_set_stream(t->table, to);
-	scols_table_enable_raw(t->table, !is_terminal);
 	scols_table_enable_colors(t->table, t->has_colour);
 	for (uint32_t i = 0; i < n_columns; i++) {
 		int flags = columns[i].is_number ? SCOLS_FL_RIGHT : 0;

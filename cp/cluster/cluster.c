@@ -222,6 +222,7 @@ int cluster_create(struct cluster **out, const struct cluster_config *cfg)
 	if (c == NULL)
 		return -ENOMEM;
 	c->loop = cfg->loop;
+	c->started_ms = core_now_ms();
 	c->conf = cfg->conf;
 	c->inventory = cfg->inventory;
 	c->fedmem = cfg->fedmem;

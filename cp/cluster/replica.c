@@ -423,9 +423,25 @@ static bool is_anybody_unknown(const struct cluster *c)
 	return false;
 }
 
+/* Is this the first placement of all, and still worth waiting for a server that is not well yet? */
+static bool is_first_plan_early(const struct cluster *c, const struct ownership_map *next,
+				uint64_t now_ms)
+{
+	struct ownership_server servers[CLUSTER_SERVERS_MAX];
+	uint32_t n = living_servers(c, servers);
+	bool is_anybody_away = false;
+
+	for (uint32_t i = 0; i < next->n_cells; i++)
+		if (next->cells[i].owner != 0)
+			return false;
+	for (uint32_t i = 0; i < n; i++)
+		is_anybody_away |= !servers[i].is_alive;
+	return is_anybody_away && now_ms - c->started_ms < CLUSTER_FIRST_PLAN_MS;
+}
+
 /* The next map of this master: what it accepted last, with owners for the cells that lack a living
  * one. */
-static int map_plan(struct cluster *c, struct ownership_map *out)
+static int map_plan(struct cluster *c, struct ownership_map *out, uint64_t now_ms)
 {
 	struct ownership_server servers[CLUSTER_SERVERS_MAX];
 	uint64_t epoch = election_epoch(&c->election);
@@ -434,7 +450,7 @@ static int map_plan(struct cluster *c, struct ownership_map *out)
 
 	if (err != 0)
 		return err;
-	if (is_anybody_unknown(c))
+	if (is_anybody_unknown(c) || is_first_plan_early(c, out, now_ms))
 		return 0; /* the wish for a plan stays */
 	c->is_replan_wanted = false;
 	err = ownership_plan(out->cells, out->n_cells, servers, living_servers(c, servers), epoch,
@@ -447,7 +463,7 @@ static int map_plan(struct cluster *c, struct ownership_map *out)
 	return err == -ENOENT ? 0 : err; /* nobody is alive: owners stay as they are */
 }
 
-static void propose_if_due(struct cluster *c)
+static void propose_if_due(struct cluster *c, uint64_t now_ms)
 {
 	uint64_t epoch = election_epoch(&c->election);
 	bool is_first =
@@ -456,7 +472,7 @@ static void propose_if_due(struct cluster *c)
 
 	if (c->is_storing || (!is_first && (!c->is_replan_wanted || !replica_is_committed(c))))
 		return;
-	if (map_plan(c, &next) != 0)
+	if (map_plan(c, &next, now_ms) != 0)
 		return;
 	if (!is_first && cellmap_is_same(&next, &c->accepted)) {
 		cellmap_fini(&next);
@@ -472,7 +488,7 @@ static void propose_if_due(struct cluster *c)
 void replica_turn(struct cluster *c, uint64_t now_ms)
 {
 	if (member_is_acting(c)) {
-		propose_if_due(c);
+		propose_if_due(c, now_ms);
 		if (c->accepted.epoch == election_epoch(&c->election) && has_majority(c))
 			c->majority = cellmap_position(&c->accepted);
 	}

@@ -26,6 +26,9 @@
 #define CLUSTER_UPKEEP_MS   100 /* lease word, data plane's beat, what is due */
 #define CLUSTER_LEASE_MS    1000
 #define CLUSTER_DP_SILENT_MS 1000
+/* How long cells that never had an owner wait for all servers: whoever comes first would get them all,
+ * and keep them. */
+#define CLUSTER_FIRST_PLAN_MS 10000
 
 /* One server of the configuration, in its order; ourselves too. */
 struct member {
@@ -65,6 +68,7 @@ struct cluster {
 	uint8_t secret[SEAL_KEY_BYTES];
 	uint16_t self;
 	uint32_t boot;
+	uint64_t started_ms;
 	struct member members[CLUSTER_SERVERS_MAX];
 	uint32_t n_members;
 	struct member *self_member;

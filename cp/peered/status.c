@@ -18,23 +18,26 @@ static const char *role_name(enum election_role role)
 	return "follower";
 }
 
+/* Of a server that failed, what it said last is no longer so. */
 static void fill_server(const struct cluster_view *view, const struct cluster_server *from,
 			struct wire_server *to)
 {
+	bool is_there = from->state == DETECTOR_ALIVE || from->state == DETECTOR_SUSPECT;
+
 	*to = (struct wire_server){
 		.id = from->conf->id,
 		.name = from->conf->name,
 		.rank = from->conf->rank,
 		.state = detector_state_name(from->state),
-		.role = role_name(from->role),
+		.role = is_there ? role_name(from->role) : "unknown",
 		.epoch = from->epoch,
 		.is_voter = from->conf->is_voter,
 		.address = from->conf->address,
 		.client_address = from->conf->client_address,
 		.heard_ms_ago = from->heard_ms_ago,
-		.is_dp_alive = from->is_dp_alive,
+		.is_dp_alive = is_there && from->is_dp_alive,
 		.boot = from->boot,
-		.is_healthy = from->is_healthy,
+		.is_healthy = is_there && from->is_healthy,
 	};
 	for (uint32_t c = 0; c < view->map->n_cells; c++)
 		to->n_cells += view->map->cells[c].owner == to->id;

@@ -84,10 +84,11 @@ class Job:
                 return None
         return seen[0] if len({s["epoch"] for s in seen}) == 1 else None
 
-    def alarms(self, server):
-        """The raised alarms of the whole network as this server gives them: {(element, type, resource)}."""
+    def alarms(self, server, dead=()):
+        """The raised alarms of the whole network as this server gives them: {(element, type, resource)}. None when
+        there is no answer, or another server than the dead ones was silent."""
         answer = self.lab.ask("alarm", "list", servers=[server])
-        if answer is None or answer.get("silent"):
+        if answer is None or set(answer["silent"]) - set(dead):
             return None
         return {(a["element_id"], a["type"], a["resource"]) for a in answer["alarms"]}
 
@@ -185,10 +186,10 @@ class Job:
         wanted = during.alarms() | on_survivors
         try:
             wait_for("the alarms of the fail-over", SETTLE_S,
-                     lambda: all((self.alarms(s) or set()) >= wanted for s in self.survivors), every=0.05)
+                     lambda: all((self.alarms(s, [master.id]) or set()) >= wanted for s in self.survivors), every=0.05)
         except LabError as gone:
             print(f"  {gone}")
-        seen = [self.alarms(s) or set() for s in self.survivors]
+        seen = [self.alarms(s, [master.id]) or set() for s in self.survivors]
         lost_survivors = on_survivors - set.intersection(*seen)
         lost_during = during.alarms() - set.intersection(*seen)
         self.facts.update(alarms_lost_survivors=len(lost_survivors), alarms_lost_during=len(lost_during),

@@ -124,7 +124,7 @@ memory:
 class Lab:
     """Makes everything in up(), removes everything in close(), also after an exception or a signal."""
 
-    def __init__(self, build=ROOT / "build", n_servers=3, n_elements=12, hold_down_ms=6000, beat_ms=50,
+    def __init__(self, build=ROOT / "build", n_servers=3, n_elements=12, hold_down_ms=3000, beat_ms=50,
                  alarms_max=4096):
         self.build = pathlib.Path(build)
         self.name = "bw" + secrets.token_hex(2)
