@@ -134,8 +134,9 @@ static bool event_take(void *user, const uint8_t *bytes, size_t n)
 	}
 	if (!event_print(w, e))
 		w->result = verb_cannot_print(w->session);
+	/* That a server falls silent or is heard again is told, but is no event of an alarm. */
+	w->n_events += e->has_alarm;
 	wire_free(e);
-	w->n_events++;
 	return w->result == CLI_DONE && (count == 0 || w->n_events < count);
 }
 
