@@ -1,9 +1,12 @@
-/* conf.h - the door to YAML: the configuration, the inventory and the alarm rules, as typed structs.
+/* conf.h - the door to YAML: configuration, inventory and alarm rules as typed structs.
  * A wrong file is refused with all its findings at once, each with line and column.
- * Both processes read the same file; docs/configuration.md describes every key.
+ * Both processes read the same file; docs/configuration.md describes every key and its range.
+ * Nothing that stands in a file can do more harm than a finding: size, nesting and number of
+ * findings (999 and one that says so) are bounded, and the checks take n log n time.
  *
  * Thread:  any.
- * Memory:  conf_x_load() allocates, conf_x_free() frees everything behind it; both take NULL.
+ * Memory:  conf_x_load() allocates, conf_x_free() frees everything behind it and takes NULL.
+ *          '*findings' is overwritten; conf_findings_free() frees what is behind it, if anything is.
  * Returns: 0 done; <0 -errno: the file could not be read; >0 the number of findings.
  */
 #ifndef BELLWETHER_DP_CONF_CONF_H
@@ -22,7 +25,7 @@ struct conf_finding {
 };
 
 struct conf_findings {
-	struct conf_finding *items;
+	struct conf_finding *items; /* in the file's order */
 	uint32_t n;
 };
 
@@ -94,10 +97,11 @@ struct conf {
 	} memory;
 };
 
-/* Reads and checks FILE: structure, types and ranges, then what only makes sense together: this server is
- * in the list, ids, names, ranks and addresses differ, there are voters and their number is
- * odd, no core is named twice or absent from this machine, ports have different names and devices, sizes
- * are within bounds, an af_xdp device names an interface. Files named in it are not opened. */
+/* Reads and checks FILE: structure, types and ranges, then what only makes sense together: this server
+ * is in the list, ids, names, ranks and addresses differ, there are voters and their number is odd,
+ * no core is named twice or absent from this machine, ports have different names and devices, an
+ * af_xdp device names an interface. Files named in it are not opened; relative paths come out as
+ * seen from FILE's folder. */
 int conf_load(struct conf **out, const char *file, struct conf_findings *findings);
 void conf_free(struct conf *c);
 
@@ -112,8 +116,8 @@ struct conf_inventory {
 	struct conf_element *elements; /* in the file's order */
 	uint32_t n_elements;
 };
-/* Checks: ids, names and addresses differ, regions are not empty and at most 39 octets, at most
- * 'elements_max' elements. */
+/* Checks: ids, names and addresses differ, addresses are those of one host, regions are not empty
+ * and at most 39 octets, at most 'elements_max' elements. */
 int conf_inventory_load(struct conf_inventory **out, const char *file, uint32_t elements_max,
 			struct conf_findings *findings);
 void conf_inventory_free(struct conf_inventory *i);

@@ -18,40 +18,6 @@
 
 enum decode_format { DECODE_NONE, DECODE_NATIVE, DECODE_SNMP, DECODE_FORMATS };
 
-/* X(symbol, name, help): at most STATS_DECODE_MAX of them, DECODE_OK included. */
-#define DECODE_REFUSALS(X)                                                                         \
-	X(NATIVE_TRUNCATED, "native_truncated", "a field ends behind the datagram")                \
-	X(NATIVE_WIRE_TYPE, "native_wire_type", "a field has another wire type than the schema")   \
-	X(NATIVE_VARINT, "native_varint", "a varint of more than ten octets")                      \
-	X(NATIVE_EMPTY, "native_empty", "no report in the datagram")                               \
-	X(NATIVE_TOO_MANY_REPORTS, "native_too_many_reports", "more reports than a batch holds")   \
-	X(NATIVE_TOO_MANY_METRICS, "native_too_many_metrics", "more metrics than a report holds")  \
-	X(NATIVE_TOO_MANY_ALARMS, "native_too_many_alarms", "more alarms than a report holds")     \
-	X(NATIVE_TEXT, "native_text", "a text too long, not UTF-8, or empty where it is a key")    \
-	X(NATIVE_SEVERITY, "native_severity", "a severity that does not exist")                    \
-	X(NATIVE_DEPTH, "native_depth", "groups nested deeper than 16")                            \
-	X(SNMP_TRUNCATED, "snmp_truncated", "an element ends behind its container")                \
-	X(SNMP_BER, "snmp_ber", "an element has another tag, length form or value than it may")    \
-	X(SNMP_VERSION, "snmp_version", "a version that is neither v1 nor v2c nor v3")             \
-	X(SNMP_V3, "snmp_v3", "SNMPv3, which needs the slow path")                                 \
-	X(SNMP_COMMUNITY, "snmp_community", "a community that is not in the configuration")        \
-	X(SNMP_NOT_A_TRAP, "snmp_not_a_trap", "a PDU that is no trap")                             \
-	X(SNMP_INFORM, "snmp_inform", "an InformRequest, which wants an answer: send a trap")      \
-	X(SNMP_NO_TRAP_OID, "snmp_no_trap_oid", "a v2c trap without snmpTrapOID.0 as second")      \
-	X(SNMP_TRAILING, "snmp_trailing", "octets after the message")                              \
-	X(SNMP_TOO_MANY_BINDINGS, "snmp_too_many_bindings", "more variable bindings than 64")
-
-enum decode_refusal {
-	DECODE_OK,
-#define X(symbol, name, help) DECODE_##symbol,
-	DECODE_REFUSALS(X)
-#undef X
-		DECODE_REFUSAL_N
-};
-_Static_assert(DECODE_REFUSAL_N <= STATS_DECODE_MAX, "one counter a reason");
-
-const char *decode_refusal_name(enum decode_refusal refusal);
-const char *decode_refusal_help(enum decode_refusal refusal);
 const char *decode_format_name(enum decode_format format);
 
 #define REPORT_METRICS_MAX 16
@@ -98,11 +64,13 @@ struct decode_context {
 enum decode_refusal decode_native(const struct decode_context *ctx, const uint8_t *payload,
 				  size_t payload_bytes, struct report_batch *batch);
 
-/* SNMPv1 (RFC 1157 4.1.6) and SNMPv2c (RFC 3416 4.2.6) notifications, v1 ones mapped by RFC 3584 3.1,
- * to the alarm that the rule of the notification's OID names. BER as X.690, definite lengths. */
+/* SNMPv1 (RFC 1157 4.1.6) and SNMPv2c (RFC 3416 4.2.6) notifications, v1 ones named by
+ * RFC 3584 3.1, to the alarm that the rule of the notification's OID names. BER as X.690, definite
+ * lengths. */
 enum decode_refusal decode_snmp(const struct decode_context *ctx, const uint8_t *payload,
 				size_t payload_bytes, struct report_batch *batch);
 
+/* By 'format', which may be any number: a relaying peer names it. */
 enum decode_refusal decode_payload(enum decode_format format, const struct decode_context *ctx,
 				   const uint8_t *payload, size_t payload_bytes,
 				   struct report_batch *batch);

@@ -31,6 +31,26 @@ enum stats_group stats_group(enum stats_counter counter)
 	return counters[counter].group;
 }
 
+static const struct {
+	const char *name, *help;
+} refusals[DECODE_REFUSAL_N] = {[DECODE_OK] = {"ok", "decoded"},
+#define X(symbol, name_, help_) [DECODE_##symbol] = {name_, help_},
+				DECODE_REFUSALS(X)
+#undef X
+};
+
+const char *stats_refusal_name(enum decode_refusal refusal)
+{
+	assert(refusal < DECODE_REFUSAL_N);
+	return refusals[refusal].name;
+}
+
+const char *stats_refusal_help(enum decode_refusal refusal)
+{
+	assert(refusal < DECODE_REFUSAL_N);
+	return refusals[refusal].help;
+}
+
 static uint64_t group_sum(const struct stats *s, enum stats_group group)
 {
 	uint64_t sum = 0;

@@ -70,6 +70,8 @@ enum stats_group {
                                                                                                    \
 	X(DGRAMS_WIRE, "datagrams_wire", STATS_DGRAM_IN, "datagrams that elements sent to us")     \
 	X(DGRAMS_PEER, "datagrams_peer", STATS_DGRAM_IN, "datagrams that peers relayed to us")     \
+	X(DGRAMS_TAKEN_BACK, "datagrams_taken_back", STATS_DGRAM_IN,                               \
+	  "datagrams that our own spool handed back, to be judged anew")                           \
 	X(DGRAM_APPLIED, "datagrams_applied", STATS_DGRAM_OUT, "datagrams applied here")           \
 	X(DGRAM_RELAYED, "datagrams_relayed", STATS_DGRAM_OUT,                                     \
 	  "datagrams given to the relay, for other owners")                                        \
@@ -107,13 +109,15 @@ enum stats_group {
 	X(RELAY_ACKNOWLEDGED, "relay_acknowledged", STATS_RELAY_OUT,                               \
 	  "alarms, acknowledged by the owner")                                                     \
 	X(RELAY_TAKEN_BACK, "relay_taken_back", STATS_RELAY_OUT,                                   \
-	  "alarms whose cell came to this server before they were acknowledged")                   \
+	  "alarms handed back: their cell came to this server, or may be another")                 \
 	X(RELAY_WAITING, "relay_waiting", STATS_RELAY_OUT, "alarms in the spool at this moment")   \
+	X(RELAY_LOST, "relay_lost", STATS_RELAY_OUT,                                               \
+	  "alarms lost: they were in the spool when the data plane ended")                         \
 	X(RELAY_SPOOL_FULL, "relay_spool_full", STATS_RELAY_OUT, "alarms lost: the spool is full") \
 	X(RELAY_TOO_LONG, "relay_too_long", STATS_RELAY_OUT,                                       \
 	  "lost: with its relay header longer than the port's frames")                             \
 	X(RELAY_NO_NEIGHBOUR, "relay_no_neighbour", STATS_RELAY_OUT,                               \
-	  "metrics lost: the owner's link address is not known")                                   \
+	  "metrics lost: the owner's link address or boot is not known")                           \
 	X(RELAY_NO_MBUF, "relay_no_mbuf", STATS_RELAY_OUT, "metrics lost: no buffer")              \
 	X(RELAY_PORT_FULL, "relay_port_full", STATS_RELAY_OUT,                                     \
 	  "metrics lost: the port's transmit queue is full")                                       \
@@ -144,8 +148,41 @@ enum stats_counter {
 		STATS_N
 };
 
-/* Refusals of the decoders, by format and reason, have their own array: see decode.h. */
+/* Why a decoder refused a datagram; dp/decode/decode.h says what each reads. X(symbol, name, help): at most
+ * STATS_DECODE_MAX of them, DECODE_OK included. */
 #define STATS_DECODE_MAX 64
+#define DECODE_REFUSALS(X)                                                                         \
+	X(NATIVE_TRUNCATED, "native_truncated", "a field ends behind the datagram")                \
+	X(NATIVE_WIRE_TYPE, "native_wire_type", "a field has another wire type than the schema")   \
+	X(NATIVE_TAG, "native_tag", "field 0, no such wire type, or a group's end without start")  \
+	X(NATIVE_VARINT, "native_varint", "a varint longer than it may be")                        \
+	X(NATIVE_EMPTY, "native_empty", "no report in the datagram")                               \
+	X(NATIVE_TOO_MANY_REPORTS, "native_too_many_reports", "more reports than a batch holds")   \
+	X(NATIVE_TOO_MANY_METRICS, "native_too_many_metrics", "more metrics than a report holds")  \
+	X(NATIVE_TOO_MANY_ALARMS, "native_too_many_alarms", "more alarms than a report holds")     \
+	X(NATIVE_TEXT, "native_text", "a text too long, not UTF-8, or empty where it is a key")    \
+	X(NATIVE_SEVERITY, "native_severity", "a severity that does not exist")                    \
+	X(NATIVE_DEPTH, "native_depth", "groups nested deeper than 16")                            \
+	X(SNMP_TRUNCATED, "snmp_truncated", "an element ends behind its container")                \
+	X(SNMP_BER, "snmp_ber", "an element has another tag, length form or value than it may")    \
+	X(SNMP_VERSION, "snmp_version", "a version that is neither v1 nor v2c nor v3")             \
+	X(SNMP_V3, "snmp_v3", "SNMPv3, which needs the slow path")                                 \
+	X(SNMP_COMMUNITY, "snmp_community", "a community that is not in the configuration")        \
+	X(SNMP_NOT_A_TRAP, "snmp_not_a_trap", "a PDU that is no trap")                             \
+	X(SNMP_INFORM, "snmp_inform", "an InformRequest, which wants an answer: send a trap")      \
+	X(SNMP_NO_TRAP_OID, "snmp_no_trap_oid", "a v2c trap without snmpTrapOID.0 as second")      \
+	X(SNMP_TRAILING, "snmp_trailing", "octets after the message or a part of it")              \
+	X(SNMP_TOO_MANY_BINDINGS, "snmp_too_many_bindings", "more variable bindings than 64")      \
+	X(UNKNOWN_FORMAT, "unknown_format", "of a format that this data plane does not decode")
+
+enum decode_refusal {
+	DECODE_OK,
+#define X(symbol, name, help) DECODE_##symbol,
+	DECODE_REFUSALS(X)
+#undef X
+		DECODE_REFUSAL_N
+};
+_Static_assert(DECODE_REFUSAL_N <= STATS_DECODE_MAX, "one counter a reason");
 
 struct stats {
 	uint64_t n[STATS_N];
@@ -155,6 +192,8 @@ struct stats {
 const char *stats_name(enum stats_counter counter);
 const char *stats_help(enum stats_counter counter);
 enum stats_group stats_group(enum stats_counter counter);
+const char *stats_refusal_name(enum decode_refusal refusal);
+const char *stats_refusal_help(enum decode_refusal refusal);
 
 /* One equation: what went in and what came out. */
 struct stats_equation {

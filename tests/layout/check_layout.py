@@ -11,7 +11,7 @@ import sys
 
 # A foreign library's headers, and the only folders whose files may include them.
 DOORS = [
-    ("DPDK", re.compile(r"^rte_"), ["dp/port", "dp/worker", "dp/main.c"]),
+    ("DPDK", re.compile(r"^rte_"), ["dp/eal", "dp/port", "dp/worker", "tests/unit/dp"]),
     ("libbpf", re.compile(r"^(bpf/(libbpf|bpf|btf|bpf_helpers|bpf_endian)\.h|xdp/)"), ["bpf", "tests/bpf"]),
     ("LMDB", re.compile(r"^lmdb\.h"), ["cp/store"]),
     ("gRPC", re.compile(r"^grpc/"), ["cp/rpc"]),
@@ -19,7 +19,7 @@ DOORS = [
     ("libcyaml and libyaml", re.compile(r"^(cyaml/|yaml\.h)"), ["dp/conf"]),
     ("libsodium", re.compile(r"^sodium"), ["dp/seal", "tests/unit/dp"]),
     ("libsmartcols", re.compile(r"^libsmartcols"), ["cp/cli"]),
-    ("jansson", re.compile(r"^jansson"), ["cp/cli"]),
+    ("jansson", re.compile(r"^jansson"), ["cp/cli", "tests"]),
     ("net-snmp", re.compile(r"^net-snmp/"), ["tests"]),
     ("libuv", re.compile(r"^uv\.h"), ["cp", "tests"]),
     ("cmocka", re.compile(r"^cmocka"), ["tests"]),

@@ -59,7 +59,7 @@ class Server:
         self.lab, self.id, self.name, self.rank = lab, number, name, rank
         self.peer, self.mgmt, self.client = f"10.90.0.{number}", f"10.91.0.{number}", f"10.92.0.{number}"
         self.namespace = f"{lab.name}-s{number}"
-        self.folder = lab.folder / name
+        self.folder = None
         self.segment = pathlib.Path(f"/dev/shm/{lab.name}-{name}")
         self.processes = {}
         # Each on both cores, the other way round on every second one.
@@ -91,7 +91,7 @@ dataplane:
 memory:
   path: {self.segment}
   elements_max: 1024
-  alarms_max: 4096
+  alarms_max: {self.lab.alarms_max}
 """
 
     def write_configuration(self):
@@ -124,16 +124,17 @@ memory:
 class Lab:
     """Makes everything in up(), removes everything in close(), also after an exception or a signal."""
 
-    def __init__(self, build=ROOT / "build", n_elements=12, hold_down_ms=6000, beat_ms=50):
+    def __init__(self, build=ROOT / "build", n_servers=3, n_elements=12, hold_down_ms=6000, beat_ms=50,
+                 alarms_max=4096):
         self.build = pathlib.Path(build)
         self.name = "bw" + secrets.token_hex(2)
-        self.hold_down_ms, self.beat_ms = hold_down_ms, beat_ms
+        self.hold_down_ms, self.beat_ms, self.alarms_max = hold_down_ms, beat_ms, alarms_max
         self.rules = ROOT / "cp/alarm/standard.rules.yaml"
         self.folder = None
         self.namespaces = []
         self.spawned = []
         names = (("alpha", 3), ("beta", 2), ("gamma", 1))
-        self.servers = [Server(self, i, name, rank) for i, (name, rank) in enumerate(names, 1)]
+        self.servers = [Server(self, i, name, rank) for i, (name, rank) in enumerate(names[:n_servers], 1)]
         self.elements = [Element(i, REGIONS[(i - 1) * len(REGIONS) // n_elements])
                          for i in range(1, n_elements + 1)]
         self.client = f"{self.name}-c"
