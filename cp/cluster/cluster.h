@@ -1,12 +1,13 @@
-/* cluster.h - this server as a member: drives election, detector and ownership with real time, beats,
- * disk and calls, and keeps what they decided.
- * The master proposes the ownership map to all servers; each persists it before it accepts; a majority of
- * the voters makes it committed, and only a committed map is acted on: written into the federated
- * memory, where the data plane sees it. Every change of role, epoch, owner and peer is one log line.
+/* cluster.h - this server as a member: drives election, detector and ownership with real time,
+ * beats, disk and calls, and keeps what they decided.
+ * The master proposes the ownership map to all servers; each persists it before it accepts; a
+ * majority of the voters makes it committed, and only a committed map is acted on: written into the
+ * federated memory, where the data plane sees it. Every change of role, epoch, owner and peer is
+ * one log line.
  *
  * Thread:  control.
- * Memory:  keeps the configuration, the inventory, fedmem and the rpc client; cluster_view() borrows until the
- *          next turn of the loop.
+ * Memory:  keeps the configuration, the inventory, fedmem and the rpc client; cluster_view()
+ *          borrows until the next turn of the loop.
  * Returns: 0 done; <0 -errno.
  */
 #ifndef BELLWETHER_CP_CLUSTER_CLUSTER_H
@@ -29,7 +30,7 @@ struct cluster_server {
 	const struct conf_server *conf;
 	enum detector_state state; /* of ourselves: ALIVE */
 	enum election_role role;   /* as it says in its beats */
-	uint64_t epoch, heard_ms_ago;
+	uint64_t epoch, heard_ms_ago; /* UINT64_MAX: never heard since this server started */
 	uint32_t boot;
 	bool is_healthy, is_dp_alive;
 	char call_address[64]; /* "10.0.0.2:7400", on the peers' network */
@@ -54,6 +55,8 @@ struct cluster_config {
 	struct rpc_client *client;
 };
 
+/* Logs what was wrong. From then on what it wants done happens in the turns of the loop; a write
+ * that fails ends the process. */
 int cluster_create(struct cluster **out, const struct cluster_config *cfg);
 const struct cluster_view *cluster_view(struct cluster *c);
 /* The server of the view with this id; NULL: there is none. */
@@ -64,6 +67,8 @@ const struct ownership_cell *cluster_cell(struct cluster *c, const char *name);
 /* The gRPC methods of the Cluster service, for rpc_server_create(). */
 const struct rpc_method *cluster_methods(struct cluster *c, uint32_t *n);
 
-void cluster_destroy(struct cluster *c); /* takes NULL */
+/* After the rpc server and the client were destroyed, before the store is closed, without a turn of
+ * the loop in between: neither calls back any more then. Takes NULL. */
+void cluster_destroy(struct cluster *c);
 
 #endif

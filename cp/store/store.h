@@ -1,7 +1,9 @@
 /* store.h - the door to LMDB: small named records that must survive, each with a CRC32C of its own.
- * Writes go to the store's own thread in the order given and are synced to disk before their callback runs; those
- * that wait together are one commit. A failed commit: the callback says so, and the caller ends
- * the process, because what the file holds is then unknown; recovery is the start.
+ * Writes go to the store's own thread in the order given and are synced to disk before their
+ * callback runs; those that wait together are one commit. A failed commit: the callback says so,
+ * and the caller ends the process, because what the file holds is then unknown; recovery is the
+ * start. Every write after it is answered with the same error, so that nothing is acknowledged on
+ * top of an unknown.
  *
  * Thread:  control. The module's own thread: "store".
  * Memory:  copies keys and values given; store_get() copies out.
@@ -21,21 +23,27 @@ enum store_answer {
 	STORE_OTHER_VERSION, /* the file was made by another version; see 'why' */
 };
 
-#define STORE_VERSION 1u
+#define STORE_VERSION	1u
+#define STORE_KEY_MAX	255	    /* octets, without the terminator */
 #define STORE_VALUE_MAX (1u << 20)
+#define STORE_BYTES_MAX (64u << 20) /* of the whole file; then writes fail with -ENOSPC */
+#define STORE_WAITING_MAX 1024
 
 struct store; /* opaque: see store.c */
 
-/* Opens or makes the environment in 'dir'. 'why' says in words what was wrong. */
+/* Opens or makes the environment in 'dir' (and 'dir' itself, not its parents). 'why' says in words
+ * what was wrong. -EBUSY: another process has it open; -EINVAL: the file there is another. */
 int store_open(struct store **out, struct uv_loop_s *loop, const char *dir, char *why,
 	       size_t why_bytes);
-/* '*n' is the room at first, then the length. -ENOSPC: longer than the room. Reads what is on disk, not
- * what waits. For the start: it may block on the disk. */
+/* '*n' is the room at first, then the length. -ENOSPC: longer than the room. Reads what is on disk,
+ * not what waits. For the start: it may block on the disk. */
 int store_get(struct store *s, const char *key, void *value, size_t *n);
-/* 'done' runs on the control thread, 'err' 0 or -errno. -ENOBUFS: 1024 writes wait already. */
+/* 'done' (may be NULL) runs on the control thread, 'err' 0 or -errno. -ENOBUFS: STORE_WAITING_MAX
+ * writes wait already. -EINVAL: an empty or too long key; -E2BIG: a too long value. */
 int store_put(struct store *s, const char *key, const void *value, size_t n,
 	      void (*done)(void *user, int err), void *user);
-/* Finishes what waits, without further callbacks. Takes NULL. */
+/* Finishes what waits, without further callbacks. The loop has to turn once more before it is
+ * closed. Takes NULL. */
 void store_close(struct store *s);
 
 #endif

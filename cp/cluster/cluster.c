@@ -1,0 +1,265 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cp/cluster/state.h"
+#include "cp/core/core.h"
+#include "cp/wire/wire.h"
+
+uint32_t cluster_next_boot(uint32_t stored)
+{
+	if (stored != 0)
+		return stored + 1;
+	/* Nothing is stored: the first start, or the directory was lost. A start takes longer than
+	 * a second on average, so the time is ahead of any number that was counted up before. */
+	return (uint32_t)(core_wall_ns() / 1000000000u) | 1;
+}
+
+void cluster_die(const char *what, int err)
+{
+	core_log(CORE_ERROR, "%s error=%s; this process ends, the next start recovers", what,
+		 strerror(-err));
+	_exit(EXIT_FAILURE);
+}
+
+struct member *cluster_member(struct cluster *c, uint16_t id)
+{
+	for (uint32_t i = 0; i < c->n_members; i++)
+		if (c->members[i].conf->id == id)
+			return &c->members[i];
+	return NULL;
+}
+
+/* ---- The turn ---- */
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct cluster *c = timer->data;
+
+	/* What has come in while we were away was not silence. */
+	beat_deliver(c->beat);
+	member_timer(c, core_now_ms());
+	cluster_turn(c);
+}
+
+static void timer_set(struct cluster *c, uint64_t now_ms)
+{
+	uint64_t wake_ms = c->upkeep_ms;
+
+	if (c->election_wake_ms < wake_ms)
+		wake_ms = c->election_wake_ms;
+	if (c->detector_wake_ms < wake_ms)
+		wake_ms = c->detector_wake_ms;
+	uv_update_time(c->loop);
+	uv_timer_start(c->timer, on_timer, wake_ms > now_ms ? wake_ms - now_ms : 0, 0);
+}
+
+void cluster_turn(struct cluster *c)
+{
+	uint64_t now_ms = core_now_ms();
+
+	if (c->is_ending)
+		return;
+	if (now_ms >= c->upkeep_ms) {
+		c->upkeep_ms = now_ms + CLUSTER_UPKEEP_MS;
+		mirror_upkeep(c, now_ms);
+		member_tell_state(c);
+	}
+	replica_turn(c, now_ms);
+	member_post(c);
+	mirror_servers(c);
+	timer_set(c, core_now_ms());
+}
+
+/* ---- What others may look at ---- */
+
+static void server_look(struct cluster *c, struct cluster_server *to, const struct member *m)
+{
+	bool is_self = m == c->self_member;
+
+	*to = (struct cluster_server){
+		.conf = m->conf,
+		.state = member_state(c, m),
+		.role = member_role(c, m),
+		.epoch = is_self ? election_epoch(&c->election) : m->said.epoch,
+		.heard_ms_ago = is_self	       ? 0
+				: m->boot == 0 ? UINT64_MAX
+					       : core_now_ms() - m->heard_ms,
+		.boot = is_self ? c->boot : m->boot,
+		.is_healthy = is_self ? c->is_dp_alive : m->said.is_healthy,
+		.is_dp_alive = is_self ? c->is_dp_alive : m->said.is_dp_alive,
+	};
+	memcpy(to->call_address, m->call_address, sizeof(to->call_address));
+}
+
+const struct cluster_view *cluster_view(struct cluster *c)
+{
+	for (uint32_t i = 0; i < c->n_members; i++)
+		server_look(c, &c->servers[i], &c->members[i]);
+	c->view = (struct cluster_view){
+		.self = c->self,
+		.master = election_master(&c->election),
+		.epoch = election_epoch(&c->election),
+		.servers = c->servers,
+		.n_servers = c->n_members,
+		.map = &c->committed,
+	};
+	return &c->view;
+}
+
+const struct cluster_server *cluster_server(struct cluster *c, uint16_t id)
+{
+	const struct member *m = cluster_member(c, id);
+
+	if (m == NULL)
+		return NULL;
+	server_look(c, &c->servers[m - c->members], m);
+	return &c->servers[m - c->members];
+}
+
+const struct ownership_cell *cluster_cell(struct cluster *c, const char *name)
+{
+	return cellmap_find(&c->committed, name);
+}
+
+const struct rpc_method *cluster_methods(struct cluster *c, uint32_t *n)
+{
+	c->methods[0] = (struct rpc_method){
+		.path = WIRE_PATH("Cluster", "ProposeMap"), .handler = replica_handler, .user = c};
+	c->methods[1] = (struct rpc_method){.path = WIRE_PATH("Cluster", "ProbeServer"),
+					    .handler = member_probe_handler,
+					    .user = c};
+	*n = 2;
+	return c->methods;
+}
+
+/* ---- Life ---- */
+
+static void members_init(struct cluster *c)
+{
+	for (uint32_t i = 0; i < c->n_members; i++) {
+		struct member *m = &c->members[i];
+		const char *address = c->conf->servers[i].address;
+
+		m->conf = &c->conf->servers[i];
+		snprintf(m->call_address, sizeof(m->call_address),
+			 strchr(address, ':') != NULL ? "[%s]:%u" : "%s:%u", address,
+			 c->conf->listen.api_port);
+		if (m->conf->id == c->self)
+			c->self_member = m;
+	}
+}
+
+static int beat_start(struct cluster *c)
+{
+	struct beat_peer peers[CLUSTER_SERVERS_MAX];
+	struct beat_config bc = {
+		.loop = c->loop,
+		.self = c->self,
+		.boot = c->boot,
+		.beat_ms = c->conf->cluster.beat_ms,
+		.address = c->self_member->conf->address,
+		.port = c->conf->listen.beat_port,
+		.secret = c->secret,
+		.peers = peers,
+		.on_beat = member_on_beat,
+		.on_message = member_on_message,
+		.user = c,
+	};
+	int err;
+
+	for (uint32_t i = 0; i < c->n_members; i++)
+		if (&c->members[i] != c->self_member)
+			peers[bc.n_peers++] = (struct beat_peer){c->members[i].conf->id,
+								 c->members[i].conf->address};
+	err = beat_create(&c->beat, &bc);
+	if (err != 0)
+		core_log(CORE_ERROR, "beat: cannot use address=%s port=%u error=%s", bc.address,
+			 bc.port, strerror(-err));
+	return err;
+}
+
+static int turn_timer_create(struct cluster *c)
+{
+	c->timer = calloc(1, sizeof(*c->timer));
+	if (c->timer == NULL)
+		return -ENOMEM;
+	c->timer->data = c;
+	return uv_timer_init(c->loop, c->timer);
+}
+
+static int cluster_start(struct cluster *c)
+{
+	int err = seal_load_secret(c->conf->cluster.secret_file, c->secret);
+
+	if (err != 0) {
+		core_log(CORE_ERROR, "cluster: secret not usable file=%s error=%s",
+			 c->conf->cluster.secret_file,
+			 err == -EACCES	  ? "others than its owner may read it"
+			 : err == -EINVAL ? "not 64 hexadecimal digits"
+					  : strerror(-err));
+		return err;
+	}
+	err = turn_timer_create(c);
+	if (err == 0)
+		err = replica_load(c);
+	if (err == 0)
+		err = mirror_start(c);
+	if (err == 0)
+		err = member_start(c);
+	if (err == 0)
+		err = beat_start(c);
+	return err;
+}
+
+int cluster_create(struct cluster **out, const struct cluster_config *cfg)
+{
+	struct cluster *c = calloc(1, sizeof(*c));
+	int err;
+
+	if (c == NULL)
+		return -ENOMEM;
+	c->loop = cfg->loop;
+	c->conf = cfg->conf;
+	c->inventory = cfg->inventory;
+	c->fedmem = cfg->fedmem;
+	c->store = cfg->store;
+	c->client = cfg->client;
+	c->self = cfg->conf->server;
+	c->n_members = cfg->conf->n_servers;
+	c->neighbour_fd = -1;
+	probe_list_init(&c->probes, c->loop);
+	members_init(c);
+	err = cluster_start(c);
+	if (err != 0) {
+		cluster_destroy(c);
+		return err;
+	}
+	cluster_turn(c);
+	*out = c;
+	return 0;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+void cluster_destroy(struct cluster *c)
+{
+	if (c == NULL)
+		return;
+	c->is_ending = true;
+	probe_list_stop(&c->probes);
+	replica_stop(c);
+	beat_destroy(c->beat);
+	if (c->timer != NULL)
+		uv_close((uv_handle_t *)c->timer, on_timer_closed);
+	if (c->neighbour_fd >= 0)
+		close(c->neighbour_fd);
+	free(c->cell_of);
+	seal_wipe(c, sizeof(*c));
+	free(c);
+}

@@ -1,0 +1,315 @@
+/* bellwether-cp: the control plane of one server. Reads the configuration, makes the modules, runs
+ * the loop, and destroys them in reverse. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "cp/cluster/cluster.h"
+#include "cp/core/core.h"
+#include "cp/rpc/rpc.h"
+#include "cp/store/store.h"
+#include "dp/conf/conf.h"
+#include "dp/fedmem/fedmem.h"
+#include "dp/seal/seal.h"
+
+#define CONFIG_FILE "/etc/bellwether/bellwether.yaml"
+#define METHODS_MAX 32
+
+struct server {
+	struct conf *conf;
+	struct conf_inventory *inventory;
+	uv_loop_t loop;
+	uv_signal_t signals[2];
+	struct store *store;
+	struct fedmem *fedmem;
+	struct rpc_client *client;
+	struct cluster *cluster;
+	struct rpc_server *rpc;
+};
+
+static void usage(FILE *to)
+{
+	fprintf(to, "Usage: bellwether-cp [--config FILE] [--check-config]\n"
+		    "The control plane of one server of a Bellwether cluster.\n\n"
+		    "  -c, --config FILE   the configuration (default " CONFIG_FILE ")\n"
+		    "      --check-config  say what is wrong with it and with the files that it "
+		    "names, and end\n"
+		    "      --version       print the version and end\n"
+		    "  -h, --help          print this and end\n");
+}
+
+/* ---- The files ---- */
+
+/* Prints what was found; true when there was nothing. */
+static bool is_loaded(int answer, const char *file, struct conf_findings *findings)
+{
+	if (answer > 0)
+		conf_findings_print(findings, file, stderr);
+	if (answer < 0)
+		fprintf(stderr, "%s: %s\n", file, strerror(-answer));
+	conf_findings_free(findings);
+	return answer == 0;
+}
+
+static bool files_load(struct server *s, const char *file)
+{
+	struct conf_findings findings = {0};
+	struct conf_rules *rules = NULL;
+	bool is_good;
+
+	if (!is_loaded(conf_load(&s->conf, file, &findings), file, &findings))
+		return false;
+	is_good = is_loaded(conf_inventory_load(&s->inventory, s->conf->inventory_file,
+						s->conf->memory.sizes.elements_max, &findings),
+			    s->conf->inventory_file, &findings);
+	if (!is_loaded(conf_rules_load(&rules, s->conf->rules_file, s->conf->memory.sizes.rules_max,
+				       &findings),
+		       s->conf->rules_file, &findings))
+		is_good = false;
+	conf_rules_free(rules);
+	return is_good;
+}
+
+static void files_free(struct server *s)
+{
+	conf_inventory_free(s->inventory);
+	conf_free(s->conf);
+}
+
+/* ---- The modules ---- */
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+	core_log(CORE_INFO, "server: ending signal=%s", strsignal(number));
+	uv_stop(signal->loop);
+}
+
+static int signals_start(struct server *s)
+{
+	static const int numbers[] = {SIGTERM, SIGINT};
+	int err = 0;
+
+	for (int i = 0; i < 2 && err == 0; i++) {
+		uv_signal_init(&s->loop, &s->signals[i]);
+		err = uv_signal_start(&s->signals[i], on_signal, numbers[i]);
+	}
+	return err;
+}
+
+static int memory_open(struct server *s)
+{
+	struct fedmem_config cfg = {
+		.path = s->conf->memory.path,
+		.server_id = s->conf->server,
+		.sizes = s->conf->memory.sizes,
+	};
+	char why[256] = "";
+	int err;
+
+	if (mkdir(s->conf->run_dir, 0755) < 0 && errno != EEXIST) {
+		core_log(CORE_ERROR, "server: run_dir cannot be made path=%s error=%s",
+			 s->conf->run_dir, strerror(errno));
+		return -1;
+	}
+	err = fedmem_open(&s->fedmem, &cfg, why, sizeof(why));
+	if (err != 0)
+		core_log(CORE_ERROR, "fedmem: not opened path=%s why=%s", cfg.path, why);
+	return err;
+}
+
+static int store_start(struct server *s)
+{
+	char why[256] = "";
+	int err = store_open(&s->store, &s->loop, s->conf->state_dir, why, sizeof(why));
+
+	if (err != 0)
+		core_log(CORE_ERROR, "store: not opened why=%s", why);
+	return err;
+}
+
+static int cluster_start(struct server *s)
+{
+	struct cluster_config cfg = {
+		.loop = &s->loop,
+		.conf = s->conf,
+		.inventory = s->inventory,
+		.fedmem = s->fedmem,
+		.store = s->store,
+		.client = s->client,
+	};
+
+	return cluster_create(&s->cluster, &cfg);
+}
+
+static void address_make(char out[64], const char *ip, uint16_t port)
+{
+	snprintf(out, 64, strchr(ip, ':') != NULL ? "[%s]:%u" : "%s:%u", ip, port);
+}
+
+static uint32_t methods_add(struct rpc_method *to, uint32_t n, const struct rpc_method *from,
+			    uint32_t n_from)
+{
+	for (uint32_t i = 0; i < n_from && n < METHODS_MAX; i++)
+		to[n++] = from[i];
+	return n;
+}
+
+/* Every service that this server answers is listed here. */
+static uint32_t services(struct server *s, struct rpc_method methods[METHODS_MAX])
+{
+	const struct rpc_method *of;
+	uint32_t n = 0, n_of;
+
+	of = cluster_methods(s->cluster, &n_of);
+	n = methods_add(methods, n, of, n_of);
+	return n;
+}
+
+static int rpc_start(struct server *s)
+{
+	struct rpc_method methods[METHODS_MAX];
+	uint32_t n_methods = services(s, methods);
+	const struct conf_server *self = s->conf->self;
+	uint16_t port = s->conf->listen.api_port;
+	char peers[64], clients[64];
+	const char *addresses[] = {peers, clients};
+	bool is_same = strcmp(self->address, self->client_address) == 0;
+	int err;
+
+	address_make(peers, self->address, port);
+	address_make(clients, self->client_address, port);
+	err = rpc_server_create(&s->rpc, &s->loop, addresses, is_same ? 1 : 2, methods, n_methods);
+	if (err != 0)
+		core_log(CORE_ERROR, "rpc: cannot listen address=%s client_address=%s error=%s",
+			 peers, clients, strerror(-err));
+	return err;
+}
+
+static int server_start(struct server *s)
+{
+	int err = seal_start();
+
+	if (err == 0)
+		err = signals_start(s);
+	if (err == 0)
+		err = store_start(s);
+	if (err == 0)
+		err = memory_open(s);
+	if (err == 0)
+		err = rpc_client_create(&s->client, &s->loop);
+	if (err == 0)
+		err = cluster_start(s);
+	if (err == 0)
+		err = rpc_start(s);
+	if (err < 0)
+		core_log(CORE_ERROR, "server: not started error=%s", strerror(-err));
+	return err;
+}
+
+/* In reverse, but for the client: its end answers what the cluster still waits for. */
+static void server_stop(struct server *s)
+{
+	rpc_server_destroy(s->rpc);
+	rpc_client_destroy(s->client);
+	cluster_destroy(s->cluster);
+	store_close(s->store);
+	for (int i = 0; i < 2; i++)
+		if (s->signals[i].loop != NULL)
+			uv_close((uv_handle_t *)&s->signals[i], NULL);
+	uv_run(&s->loop, UV_RUN_DEFAULT); /* until the last handle is closed */
+	fedmem_close(s->fedmem);
+	uv_loop_close(&s->loop);
+}
+
+/* Tells the service manager, if there is one, that we are ready (sd_notify(3)). */
+static void notify_ready(void)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	size_t n = path != NULL ? strlen(path) : 0;
+	int fd;
+
+	if (n == 0 || n >= sizeof(to.sun_path) || (path[0] != '/' && path[0] != '@'))
+		return;
+	memcpy(to.sun_path, path, n);
+	if (path[0] == '@')
+		to.sun_path[0] = '\0'; /* the abstract name space */
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	if (sendto(fd, "READY=1", 7, MSG_NOSIGNAL, (struct sockaddr *)&to,
+		   (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) < 0)
+		core_log(CORE_WARNING, "server: service manager not told error=%s",
+			 strerror(errno));
+	close(fd);
+}
+
+static int run(struct server *s)
+{
+	int err;
+
+	if (uv_loop_init(&s->loop) != 0)
+		return EXIT_FAILURE;
+	signal(SIGPIPE, SIG_IGN);
+	err = server_start(s);
+	if (err == 0) {
+		notify_ready();
+		uv_run(&s->loop, UV_RUN_DEFAULT);
+	}
+	server_stop(s);
+	return err == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+	enum { CHECK_CONFIG = 256, VERSION };
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'},
+		{"check-config", no_argument, NULL, CHECK_CONFIG},
+		{"version", no_argument, NULL, VERSION},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	const char *file = CONFIG_FILE;
+	struct server s = {0};
+	bool is_check = false;
+	int option, status;
+
+	while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			file = optarg;
+			break;
+		case CHECK_CONFIG:
+			is_check = true;
+			break;
+		case VERSION:
+			printf("bellwether-cp %s\n", BELLWETHER_VERSION);
+			return EXIT_SUCCESS;
+		case 'h':
+			usage(stdout);
+			return EXIT_SUCCESS;
+		default:
+			usage(stderr);
+			return EXIT_FAILURE;
+		}
+	}
+	if (optind != argc) {
+		usage(stderr);
+		return EXIT_FAILURE;
+	}
+	if (!files_load(&s, file))
+		status = EXIT_FAILURE;
+	else
+		status = is_check ? EXIT_SUCCESS : run(&s);
+	files_free(&s);
+	return status;
+}
