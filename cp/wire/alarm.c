@@ -82,6 +82,7 @@ static int fill_alarm_list(struct arena *a, const struct wire_alarm_list *m,
 {
 	out->n_alarms = m->n_alarms;
 	out->next_after = m->next_after;
+	out->n_left_out = m->n_left_out;
 	out->silent = m->silent;
 	out->n_silent = m->n_silent;
 	out->answered_by = m->answered_by;
@@ -97,6 +98,7 @@ static int read_alarm_list(struct arena *a, const Bellwether__AlarmList *m,
 		return -EBADMSG;
 	*out = (struct wire_alarm_list){.n_alarms = (uint32_t)m->n_alarms,
 					.next_after = m->next_after,
+					.n_left_out = m->n_left_out,
 					.n_silent = (uint32_t)m->n_silent,
 					.answered_by = m->answered_by};
 	err = codec_read_alarms(a, m->alarms, m->n_alarms, &out->alarms);

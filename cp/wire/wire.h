@@ -111,6 +111,7 @@ struct wire_alarm_list {
 	uint32_t *silent;
 	uint32_t n_silent;
 	uint32_t answered_by;
+	uint64_t n_left_out;
 };
 
 struct wire_watch_request {
