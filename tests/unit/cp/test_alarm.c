@@ -1,0 +1,417 @@
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cp/alarm/alarm.h"
+#include "tests/lib/played_server.h"
+
+static const struct fedmem_token token = {1, 1};
+
+static int open_with(struct played_server *s, uint32_t alarms_max, uint32_t events_max)
+{
+	played_server_open(s, &(struct played_config){.id = 1,
+						      .n_servers = 1,
+						      .n_elements = 4,
+						      .alarms_max = alarms_max,
+						      .events_max = events_max});
+	return 0;
+}
+
+static struct played_server s;
+
+static int set_up(void **state)
+{
+	return open_with(&s, 4, 16);
+}
+
+static int tear_down(void **state)
+{
+	played_server_close(&s);
+	return 0;
+}
+
+/* ---- Rules ---- */
+
+static struct conf_rule rule(const char *notification, const char *type, uint8_t severity)
+{
+	return (struct conf_rule){.notification = (char *)notification,
+				  .type = (char *)type,
+				  .severity = severity,
+				  .resource = (char *)"",
+				  .resource_from = (char *)"",
+				  .text_from = (char *)""};
+}
+
+static int publish(struct conf_rule *rules, uint32_t n)
+{
+	return alarm_rules_publish(s.fm, &(struct conf_rules){.rules = rules, .n_rules = n});
+}
+
+static void rule_is_published_as_the_decoder_reads_it(void **state)
+{
+	/* 1.3.6.1.6.3.1.1.5.3 and 1.3.6.1.2.1.2.2.1.1 by X.690 8.19 */
+	static const uint8_t link_down[] = {0x2b, 6, 1, 6, 3, 1, 1, 5, 3};
+	static const uint8_t if_index[] = {0x2b, 6, 1, 2, 1, 2, 2, 1, 1};
+	static const uint8_t if_descr[] = {0x2b, 6, 1, 2, 1, 2, 2, 1, 2};
+	struct conf_rule r = rule("1.3.6.1.6.3.1.1.5.3", "linkDown", FEDMEM_MAJOR);
+	struct fedmem_rule got[4];
+	uint32_t n, version;
+
+	r.resource = (char *)"interface ";
+	r.resource_from = (char *)"1.3.6.1.2.1.2.2.1.1";
+	r.text_from = (char *)"1.3.6.1.2.1.2.2.1.2";
+	assert_int_equal(publish(&r, 1), 0);
+	assert_int_equal(fedmem_rules_get(s.fm, got, 4, &n, &version), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(got[0].oid_bytes, sizeof(link_down));
+	assert_memory_equal(got[0].oid, link_down, sizeof(link_down));
+	assert_int_equal(got[0].resource_oid_bytes, sizeof(if_index));
+	assert_memory_equal(got[0].resource_oid, if_index, sizeof(if_index));
+	assert_int_equal(got[0].text_oid_bytes, sizeof(if_descr));
+	assert_memory_equal(got[0].text_oid, if_descr, sizeof(if_descr));
+	assert_int_equal(got[0].severity, FEDMEM_MAJOR);
+	assert_string_equal(got[0].type, "linkDown");
+	assert_string_equal(got[0].resource, "interface ");
+}
+
+static void rule_without_bindings_has_none(void **state)
+{
+	struct conf_rule r = rule("1.3.6.1.6.3.1.1.5.1", "coldStart", FEDMEM_CLEARED);
+	struct fedmem_rule got[4];
+	uint32_t n, version;
+
+	assert_int_equal(publish(&r, 1), 0);
+	assert_int_equal(fedmem_rules_get(s.fm, got, 4, &n, &version), 0);
+	assert_int_equal(got[0].resource_oid_bytes, 0);
+	assert_int_equal(got[0].text_oid_bytes, 0);
+	assert_int_equal(got[0].severity, FEDMEM_CLEARED);
+}
+
+static void texts_that_just_fit_are_taken_and_longer_ones_refused(void **state)
+{
+	char text[FEDMEM_RESOURCE_BYTES + 2];
+	struct conf_rule r = rule("1.3.6.1.6.3.1.1.5.1", text, FEDMEM_MINOR);
+
+	memset(text, 'x', sizeof(text));
+	text[FEDMEM_TYPE_BYTES] = '\0';
+	assert_int_equal(publish(&r, 1), 0);
+	text[FEDMEM_TYPE_BYTES] = 'x';
+	text[FEDMEM_TYPE_BYTES + 1] = '\0';
+	assert_int_equal(publish(&r, 1), -EINVAL);
+
+	r.type = (char *)"t";
+	r.resource = text;
+	memset(text, 'x', sizeof(text));
+	text[FEDMEM_RESOURCE_BYTES] = '\0';
+	assert_int_equal(publish(&r, 1), 0);
+	text[FEDMEM_RESOURCE_BYTES] = 'x';
+	text[FEDMEM_RESOURCE_BYTES + 1] = '\0';
+	assert_int_equal(publish(&r, 1), -EINVAL);
+}
+
+static void one_wrong_rule_leaves_the_published_ones_alone(void **state)
+{
+	static const char too_long[] = "1.3.268435456.268435456.268435456.268435456.268435456"
+				       ".268435456.268435456.268435456";
+	static const char *const wrong[] = {"", "1", "1.3.x", "1.3.6.1.4294967296", too_long};
+	struct conf_rule good = rule("1.3.6.1", "good", FEDMEM_MINOR), two[2];
+	struct fedmem_rule got[4];
+	uint32_t n, version;
+
+	assert_int_equal(publish(&good, 1), 0);
+	two[0] = rule("1.3.6.2", "other", FEDMEM_MINOR);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		two[1] = rule(wrong[i], "wrong", FEDMEM_MINOR);
+		assert_int_equal(publish(two, 2), -EINVAL);
+	}
+	two[1] = rule("1.3.6.3", "wrong", FEDMEM_CRITICAL + 1);
+	assert_int_equal(publish(two, 2), -EINVAL);
+	two[1] = rule("1.3.6.3", "", FEDMEM_MINOR);
+	assert_int_equal(publish(two, 2), -EINVAL);
+	assert_int_equal(fedmem_rules_get(s.fm, got, 4, &n, &version), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(version, 1);
+	assert_string_equal(got[0].type, "good");
+}
+
+static void more_rules_than_the_table_holds_are_refused(void **state)
+{
+	struct conf_rule rules[257];
+
+	for (size_t i = 0; i < 257; i++)
+		rules[i] = rule("1.3.6.1", "t", FEDMEM_MINOR);
+	assert_int_equal(publish(rules, 256), 0);
+	assert_int_equal(publish(rules, 257), FEDMEM_FULL);
+}
+
+static void standard_rules_load_without_findings_and_are_published(void **state)
+{
+	struct conf_findings findings;
+	struct fedmem_rule got[256];
+	struct conf_rules *rules;
+	uint32_t n, version;
+	int result = conf_rules_load(&rules, STANDARD_RULES, 256, &findings);
+
+	conf_findings_print(&findings, STANDARD_RULES, stderr);
+	assert_int_equal(result, 0);
+	assert_int_equal(findings.n, 0);
+	assert_true(rules->n_rules >= 15);
+	assert_int_equal(alarm_rules_publish(s.fm, rules), 0);
+	assert_int_equal(fedmem_rules_get(s.fm, got, 256, &n, &version), 0);
+	assert_int_equal(n, rules->n_rules);
+	conf_findings_free(&findings);
+	conf_rules_free(rules);
+}
+
+/* What clears but nothing raises would never clear anything. */
+static void each_standard_rule_that_clears_has_one_that_raises(void **state)
+{
+	struct conf_findings findings;
+	struct conf_rules *rules;
+
+	assert_int_equal(conf_rules_load(&rules, STANDARD_RULES, 256, &findings), 0);
+	for (uint32_t i = 0; i < rules->n_rules; i++) {
+		const struct conf_rule *clear = &rules->rules[i];
+		uint32_t n_raise = 0;
+
+		if (clear->severity != FEDMEM_CLEARED)
+			continue;
+		for (uint32_t k = 0; k < rules->n_rules; k++) {
+			const struct conf_rule *raise = &rules->rules[k];
+
+			n_raise += raise->severity != FEDMEM_CLEARED &&
+				   strcmp(raise->type, clear->type) == 0 &&
+				   strcmp(raise->resource, clear->resource) == 0 &&
+				   strcmp(raise->resource_from, clear->resource_from) == 0;
+		}
+		assert_true(n_raise > 0);
+	}
+	conf_findings_free(&findings);
+	conf_rules_free(rules);
+}
+
+static void severities_have_the_words_of_rfc_8632(void **state)
+{
+	assert_string_equal(alarm_severity_name(FEDMEM_CLEARED), "cleared");
+	assert_string_equal(alarm_severity_name(FEDMEM_INDETERMINATE), "indeterminate");
+	assert_string_equal(alarm_severity_name(FEDMEM_WARNING), "warning");
+	assert_string_equal(alarm_severity_name(FEDMEM_MINOR), "minor");
+	assert_string_equal(alarm_severity_name(FEDMEM_MAJOR), "major");
+	assert_string_equal(alarm_severity_name(FEDMEM_CRITICAL), "critical");
+	assert_string_equal(alarm_severity_name(200), "indeterminate");
+}
+
+/* ---- The book ---- */
+
+#define TOLD_MAX 64
+
+static struct {
+	char text[TOLD_MAX][64]; /* "raised e10 linkDown if1 major" */
+	uint64_t numbers[TOLD_MAX];
+	uint32_t n;
+} told;
+
+static void note(void *user, uint8_t kind, uint64_t number, uint64_t time_ns,
+		 const struct fedmem_alarm *a)
+{
+	assert_true(told.n < TOLD_MAX);
+	assert_true(time_ns > 0);
+	/* The word and the state say the same. */
+	assert_int_equal(kind == FEDMEM_EV_CLEARED, a->state == FEDMEM_ALARM_GONE);
+	told.numbers[told.n] = number;
+	snprintf(told.text[told.n++], sizeof(told.text[0]), "%s %u %.16s %.16s %s",
+		 alarm_event_name(kind), (unsigned int)a->element_id, a->type, a->resource,
+		 alarm_severity_name(a->severity));
+}
+
+/* Follows; returns whether something was lost. */
+static bool follow(struct alarm_book *b)
+{
+	bool has_lost;
+
+	told.n = 0;
+	alarm_book_follow(b, note, NULL, &has_lost);
+	return has_lost;
+}
+
+static void report(uint64_t element, const char *resource, uint8_t severity)
+{
+	played_alarm(&s, &(struct played_alarm){element, token, "linkDown", resource, severity});
+}
+
+static struct alarm_book *new_book(void)
+{
+	struct alarm_book *b;
+
+	assert_int_equal(alarm_book_create(&b, s.fm), 0);
+	assert_false(follow(b));
+	assert_int_equal(told.n, 0);
+	return b;
+}
+
+static void changes_are_told_once_each_and_in_order(void **state)
+{
+	struct alarm_book *b = new_book();
+
+	report(10, "if1", FEDMEM_MAJOR);
+	report(20, "if2", FEDMEM_MINOR);
+	report(10, "if1", FEDMEM_CRITICAL);
+	report(10, "if1", FEDMEM_CRITICAL); /* a repeat is no change */
+	report(10, "if1", FEDMEM_CLEARED);
+	report(10, "if1", FEDMEM_WARNING);
+	assert_false(follow(b));
+	assert_int_equal(told.n, 5);
+	assert_string_equal(told.text[0], "raised 10 linkDown if1 major");
+	assert_string_equal(told.text[1], "raised 20 linkDown if2 minor");
+	assert_string_equal(told.text[2], "severity 10 linkDown if1 critical");
+	assert_string_equal(told.text[3], "cleared 10 linkDown if1 critical");
+	assert_string_equal(told.text[4], "raised 10 linkDown if1 warning");
+	for (uint32_t i = 1; i < told.n; i++)
+		assert_true(told.numbers[i] > told.numbers[i - 1]);
+	assert_false(follow(b));
+	assert_int_equal(told.n, 0);
+	alarm_book_destroy(b);
+}
+
+static void changes_from_before_the_book_are_not_told(void **state)
+{
+	struct alarm_book *b;
+
+	report(10, "if1", FEDMEM_MAJOR);
+	b = new_book();
+	report(10, "if1", FEDMEM_CLEARED);
+	assert_false(follow(b));
+	assert_int_equal(told.n, 1);
+	assert_string_equal(told.text[0], "cleared 10 linkDown if1 major");
+	alarm_book_destroy(b);
+}
+
+static void after_an_overflow_the_table_is_told_anew_and_nothing_twice(void **state)
+{
+	struct alarm_book *b = new_book();
+
+	report(10, "told", FEDMEM_MAJOR);
+	report(20, "worse", FEDMEM_MINOR);
+	assert_false(follow(b));
+	/* Twenty changes do not fit the ring's sixteen places. */
+	for (int i = 0; i < 9; i++) {
+		report(30, "flaps", FEDMEM_MAJOR);
+		report(30, "flaps", FEDMEM_CLEARED);
+	}
+	report(40, "late", FEDMEM_CRITICAL);
+	report(20, "worse", FEDMEM_CRITICAL);
+	assert_true(follow(b));
+	/* What fitted, then what the table has beyond it. */
+	assert_true(told.n >= 16);
+	assert_string_equal(told.text[0], "raised 30 linkDown flaps major");
+	for (uint32_t i = 0; i < told.n; i++)
+		for (uint32_t k = 0; k < i; k++)
+			assert_int_not_equal(told.numbers[i], told.numbers[k]);
+	assert_int_equal(told.n, 16 + 3);
+	for (uint32_t i = 0, n = 0; i < told.n; i++) {
+		n += strcmp(told.text[i], "raised 40 linkDown late critical") == 0;
+		n += strcmp(told.text[i], "severity 20 linkDown worse critical") == 0;
+		n += i >= 16 && strcmp(told.text[i], "cleared 30 linkDown flaps major") == 0;
+		assert_int_equal(n == 3, i == told.n - 1);
+	}
+	assert_false(follow(b));
+	assert_int_equal(told.n, 0);
+	alarm_book_destroy(b);
+}
+
+/* The table has four places; the fifth alarm takes that of the one that is gone. */
+static void clear_of_an_alarm_that_made_room_is_said_to_be_lost(void **state)
+{
+	struct alarm_book *b = new_book();
+
+	for (uint32_t i = 1; i <= 4; i++)
+		report(10 * i, "old", FEDMEM_MAJOR);
+	assert_false(follow(b));
+	assert_int_equal(told.n, 4);
+	report(20, "old", FEDMEM_CLEARED);
+	report(20, "new", FEDMEM_MINOR);
+	assert_true(follow(b));
+	assert_int_equal(told.n, 1);
+	assert_string_equal(told.text[0], "raised 20 linkDown new minor");
+	alarm_book_destroy(b);
+}
+
+/* The data plane remembers a clear that came before its raise, and that is no change. */
+static void clear_is_not_told_of_what_took_the_place_without_a_change(void **state)
+{
+	struct alarm_book *b = new_book();
+
+	for (uint32_t i = 1; i <= 4; i++)
+		report(10 * i, "old", FEDMEM_MAJOR);
+	assert_false(follow(b));
+	report(20, "old", FEDMEM_CLEARED);
+	report(20, "never", FEDMEM_CLEARED);
+	assert_true(follow(b));
+	assert_int_equal(told.n, 0);
+	alarm_book_destroy(b);
+}
+
+static void alarm_that_came_and_made_room_unseen_does_no_harm(void **state)
+{
+	struct alarm_book *b = new_book();
+
+	for (uint32_t i = 1; i <= 4; i++)
+		report(10 * i, "first", FEDMEM_MAJOR);
+	report(10, "first", FEDMEM_CLEARED);
+	assert_false(follow(b));
+	report(10, "second", FEDMEM_MINOR);
+	report(10, "second", FEDMEM_CLEARED);
+	report(10, "third", FEDMEM_WARNING);
+	assert_false(follow(b));
+	/* Whatever was said in between, the last word on the entry is right, and 'second' is not
+	 * raised. */
+	assert_string_equal(told.text[told.n - 1], "raised 10 linkDown third warning");
+	for (uint32_t i = 0; i < told.n; i++)
+		assert_null(strstr(told.text[i], "second"));
+	alarm_book_destroy(b);
+}
+
+static void alarm_that_a_new_token_voids_is_said_to_be_lost_when_its_place_is_taken(void **state)
+{
+	struct alarm_book *b = new_book();
+
+	report(10, "if1", FEDMEM_MAJOR);
+	assert_false(follow(b));
+	/* The cell went away and came back: the element's old alarms are freed without a word. */
+	played_alarm(&s, &(struct played_alarm){10, {2, 2}, "linkDown", "if9", FEDMEM_MINOR});
+	assert_true(follow(b));
+	assert_int_equal(told.n, 1);
+	assert_string_equal(told.text[0], "raised 10 linkDown if9 minor");
+	alarm_book_destroy(b);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(rule_is_published_as_the_decoder_reads_it),
+		TEST(rule_without_bindings_has_none),
+		TEST(texts_that_just_fit_are_taken_and_longer_ones_refused),
+		TEST(one_wrong_rule_leaves_the_published_ones_alone),
+		TEST(more_rules_than_the_table_holds_are_refused),
+		TEST(standard_rules_load_without_findings_and_are_published),
+		TEST(each_standard_rule_that_clears_has_one_that_raises),
+		TEST(severities_have_the_words_of_rfc_8632),
+		TEST(changes_are_told_once_each_and_in_order),
+		TEST(changes_from_before_the_book_are_not_told),
+		TEST(after_an_overflow_the_table_is_told_anew_and_nothing_twice),
+		TEST(clear_of_an_alarm_that_made_room_is_said_to_be_lost),
+		TEST(clear_is_not_told_of_what_took_the_place_without_a_change),
+		TEST(alarm_that_came_and_made_room_unseen_does_no_harm),
+		TEST(alarm_that_a_new_token_voids_is_said_to_be_lost_when_its_place_is_taken),
+	};
+
+	return cmocka_run_group_tests_name("alarm", tests, NULL, NULL);
+}
