@@ -17,6 +17,8 @@ struct federated {
 	struct alarm_book *book;
 	uv_timer_t *follow;	  /* closes after federated_destroy(): lives on the heap */
 	struct watcher *watchers; /* every open watch */
+	uint32_t n_watchers;
+	uint64_t lost_logged_ms;
 };
 
 /* Handlers of the two lists; 'user' is the struct federated. */

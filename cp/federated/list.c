@@ -11,7 +11,7 @@
 #define DEADLINE_DEFAULT 1000
 #define DEADLINE_MAX	 30000
 /* What is left of the client's own deadline for the way back. */
-#define ANSWER_MS	 20
+#define ANSWER_MS 20
 
 enum kind { ELEMENTS, ALARMS };
 
@@ -46,6 +46,11 @@ static void list_free(struct list *l)
 	memory_page_free(l->page);
 	free(l->parts);
 	free(l);
+}
+
+static uint64_t next_after_of(const struct part *p)
+{
+	return p->list->kind == ELEMENTS ? p->elements->next_after : p->alarms->next_after;
 }
 
 static uint64_t element_id(const struct list *l, const void *record)
@@ -101,6 +106,7 @@ struct merge {
 	size_t record_bytes;
 	uint32_t n;
 	uint64_t whole_until; /* element id */
+	uint64_t n_left_out;
 };
 
 static void merge_part(struct merge *m, const void *records, uint32_t n, uint64_t next_after)
@@ -110,6 +116,17 @@ static void merge_part(struct merge *m, const void *records, uint32_t n, uint64_
 	m->n += n;
 	if (next_after != 0 && next_after < m->whole_until)
 		m->whole_until = next_after;
+}
+
+static void merge_elements(struct merge *m, const struct wire_element_list *part)
+{
+	merge_part(m, part->elements, part->n_elements, part->next_after);
+}
+
+static void merge_alarms(struct merge *m, const struct wire_alarm_list *part)
+{
+	merge_part(m, part->alarms, part->n_alarms, part->next_after);
+	m->n_left_out += part->n_left_out;
 }
 
 static uint32_t count_records(const struct list *l)
@@ -128,32 +145,29 @@ static int merge(const struct list *l, struct merge *m)
 	*m = (struct merge){.whole_until = UINT64_MAX};
 	m->record_bytes =
 		l->kind == ELEMENTS ? sizeof(struct wire_element) : sizeof(struct wire_alarm);
-	m->records = calloc(count_records(l) + 1, m->record_bytes);
+	m->records = calloc((size_t)count_records(l) + 1, m->record_bytes);
 	if (m->records == NULL)
 		return -ENOMEM;
 	if (l->kind == ELEMENTS)
-		merge_part(m, l->own_elements.elements, l->own_elements.n_elements,
-			   l->own_elements.next_after);
+		merge_elements(m, &l->own_elements);
 	else
-		merge_part(m, l->own_alarms.alarms, l->own_alarms.n_alarms,
-			   l->own_alarms.next_after);
+		merge_alarms(m, &l->own_alarms);
 	for (uint32_t i = 0; i < l->n_parts; i++) {
 		const struct part *p = &l->parts[i];
 
 		if (p->is_answered && l->kind == ELEMENTS)
-			merge_part(m, p->elements->elements, p->elements->n_elements,
-				   p->elements->next_after);
+			merge_elements(m, p->elements);
 		else if (p->is_answered)
-			merge_part(m, p->alarms->alarms, p->alarms->n_alarms,
-				   p->alarms->next_after);
+			merge_alarms(m, p->alarms);
 	}
 	qsort(m->records, m->n, m->record_bytes,
 	      l->kind == ELEMENTS ? compare_elements : compare_alarms);
 	return 0;
 }
 
-/* Drops what an older token says, and what stands behind the page. Gives next_after. */
-static uint64_t cut(const struct list *l, struct merge *m)
+/* Drops what an older token says, and what stands behind the page. Gives next_after. May be done
+ * again with a lower limit. */
+static uint64_t cut(const struct list *l, struct merge *m, uint32_t limit)
 {
 	uint32_t n_kept = 0, n_elements = 0;
 	const uint8_t *kept = NULL;
@@ -165,10 +179,9 @@ static uint64_t cut(const struct list *l, struct merge *m)
 		if (is_same && (l->kind == ELEMENTS ||
 				compare_tokens(token_of(l->kind, r), token_of(l->kind, kept)) != 0))
 			continue;
-		if (element_id(l, r) > m->whole_until ||
-		    (!is_same && n_elements == l->request.limit)) {
-			m->n = n_kept;
-			return kept != NULL ? element_id(l, kept) : m->whole_until;
+		if (element_id(l, r) > m->whole_until || (!is_same && n_elements == limit)) {
+			m->whole_until = kept != NULL ? element_id(l, kept) : m->whole_until;
+			break;
 		}
 		n_elements += !is_same;
 		kept = memmove(m->records + n_kept++ * m->record_bytes, r, m->record_bytes);
@@ -177,44 +190,52 @@ static uint64_t cut(const struct list *l, struct merge *m)
 	return m->whole_until == UINT64_MAX ? 0 : m->whole_until;
 }
 
-static void answer(struct list *l)
+static int pack(const struct list *l, const struct merge *m, uint64_t next_after, uint32_t *silent,
+		struct wire_bytes *out)
 {
-	uint32_t *silent = calloc(l->n_parts + 1, sizeof(*silent));
-	struct wire_bytes bytes = {0};
 	uint16_t self = cluster_view(l->f->cfg.cluster)->self;
 	uint32_t n_silent = 0;
+
+	for (uint32_t i = 0; i < l->n_parts; i++)
+		if (!l->parts[i].is_answered)
+			silent[n_silent++] = l->parts[i].server;
+	if (l->kind == ELEMENTS)
+		return wire_element_list_pack(
+			&(struct wire_element_list){.elements = (void *)m->records,
+						    .n_elements = m->n,
+						    .next_after = next_after,
+						    .silent = silent,
+						    .n_silent = n_silent,
+						    .answered_by = self},
+			out);
+	return wire_alarm_list_pack(&(struct wire_alarm_list){.alarms = (void *)m->records,
+							      .n_alarms = m->n,
+							      .next_after = next_after,
+							      .silent = silent,
+							      .n_silent = n_silent,
+							      .answered_by = self,
+							      .n_left_out = m->n_left_out},
+				    out);
+}
+
+static void answer(struct list *l)
+{
+	uint32_t *silent = calloc((size_t)l->n_parts + 1, sizeof(*silent));
+	struct wire_bytes bytes = {0};
 	struct merge m = {0};
 	int err = silent == NULL ? -ENOMEM : merge(l, &m);
 
-	if (err == 0) {
-		uint64_t next_after = cut(l, &m);
-
-		for (uint32_t i = 0; i < l->n_parts; i++)
-			if (!l->parts[i].is_answered)
-				silent[n_silent++] = l->parts[i].server;
-		if (l->kind == ELEMENTS)
-			err = wire_element_list_pack(
-				&(struct wire_element_list){.elements = (void *)m.records,
-							    .n_elements = m.n,
-							    .next_after = next_after,
-							    .silent = silent,
-							    .n_silent = n_silent,
-							    .answered_by = self},
-				&bytes);
-		else
-			err = wire_alarm_list_pack(
-				&(struct wire_alarm_list){.alarms = (void *)m.records,
-							  .n_alarms = m.n,
-							  .next_after = next_after,
-							  .silent = silent,
-							  .n_silent = n_silent,
-							  .answered_by = self},
-				&bytes);
-	}
+	if (err == 0)
+		err = pack(l, &m, cut(l, &m, l->request.limit), silent, &bytes);
+	/* Longer than a message may be: fewer elements then, and the client goes on behind them. */
+	for (uint32_t limit = l->request.limit / 2; err == -EMSGSIZE && limit > 0; limit /= 2)
+		err = pack(l, &m, cut(l, &m, limit), silent, &bytes);
 	if (err == 0)
 		rpc_call_reply(l->call, bytes.bytes, bytes.n);
 	else
-		rpc_call_fail(l->call, RPC_RESOURCE_EXHAUSTED, "out of memory for this list");
+		rpc_call_fail(l->call, RPC_RESOURCE_EXHAUSTED,
+			      err == -EMSGSIZE ? "one element's part is longer than a message"
+					       : "out of memory for this list");
 	wire_bytes_free(&bytes);
 	free(m.records);
 	free(silent);
@@ -231,7 +252,9 @@ static void part_done(void *user, enum rpc_status status, const char *why, const
 		int err = l->kind == ELEMENTS ? wire_element_list_unpack(bytes, n, &p->elements)
 					      : wire_alarm_list_unpack(bytes, n, &p->alarms);
 
-		p->is_answered = err == 0;
+		/* A page that does not go forward would have the client ask for ever. */
+		p->is_answered = err == 0 && (next_after_of(p) == 0 ||
+					      next_after_of(p) > l->request.after_element);
 	}
 	if (--l->n_waiting == 0)
 		answer(l);
@@ -242,8 +265,8 @@ static int take_own_part(struct list *l)
 	struct memory *memory = l->f->cfg.memory;
 
 	if (l->kind == ELEMENTS)
-		return memory_elements(memory, l->request.after_element, l->request.limit,
-				       &l->page, &l->own_elements);
+		return memory_elements(memory, l->request.after_element, l->request.limit, &l->page,
+				       &l->own_elements);
 	return memory_alarms(memory, l->request.after_element, l->request.limit,
 			     l->request.with_cleared, &l->page, &l->own_alarms);
 }
@@ -288,9 +311,8 @@ static int ask_peers(struct list *l)
 			continue;
 		l->n_waiting++;
 		err = rpc_client_call(l->f->cfg.client, s->call_address,
-				      l->kind == ELEMENTS
-					      ? WIRE_PATH("Federated", "ListElements")
-					      : WIRE_PATH("Federated", "ListAlarms"),
+				      l->kind == ELEMENTS ? WIRE_PATH("Federated", "ListElements")
+							  : WIRE_PATH("Federated", "ListAlarms"),
 				      bytes.bytes, bytes.n, deadline(l), part_done, p);
 		if (err < 0)
 			l->n_waiting--;

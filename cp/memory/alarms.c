@@ -6,6 +6,9 @@
 #include "cp/memory/memory_private.h"
 #include "cp/memory/page.h"
 
+/* With at most MEMORY_ALARMS_PER_ELEMENT more these fit a message of WIRE_MESSAGE_MAX octets. */
+#define ALARMS_A_PAGE 8000
+
 static int fill_alarm(const struct fedmem_alarm *a, const struct conf_element *e,
 		      const struct ownership_cell *cell, struct memory_page *p,
 		      struct wire_alarm *out)
@@ -40,10 +43,101 @@ static const struct ownership_cell *cell_of(struct memory *m, const struct fedme
 
 	*e = inventory_find_id(m->inventory, a->element_id);
 	cell = *e == NULL ? NULL : memory_owned_cell(m, *e);
-	if (cell == NULL || a->token.epoch != cell->token.epoch ||
-	    a->token.generation != cell->token.generation)
-		return NULL;
-	return cell;
+	return cell != NULL && memory_is_kept_under(a->token, cell) ? cell : NULL;
+}
+
+/* What a list asks for. */
+struct want {
+	uint64_t after, last; /* element ids in (after, last] */
+	bool with_cleared;
+};
+
+static bool is_wanted(const struct want *want, const struct fedmem_alarm *a)
+{
+	if (a->element_id <= want->after || a->element_id > want->last)
+		return false;
+	/* One that was never raised is kept for the data plane's own sake: a clear came first. */
+	return a->state == FEDMEM_ALARM_RAISED || (want->with_cleared && a->raised_ns != 0);
+}
+
+/* An entry of the alarm table that belongs into the list. */
+struct pick {
+	uint64_t element_id;
+	uint32_t index;
+	uint32_t severity; /* 0: cleared */
+};
+
+/* By element, the worst first. */
+static int compare_picks(const void *a, const void *b)
+{
+	const struct pick *x = a, *y = b;
+
+	if (x->element_id != y->element_id)
+		return x->element_id < y->element_id ? -1 : 1;
+	if (x->severity != y->severity)
+		return x->severity > y->severity ? -1 : 1;
+	return (x->index > y->index) - (x->index < y->index);
+}
+
+/* All that belong into the list, sorted. The caller frees '*out', also on a failure. */
+static int pick(struct memory *m, const struct want *want, struct pick **out, uint32_t *n)
+{
+	uint32_t alarms_max = fedmem_sizes(m->fm)->alarms_max;
+	uint32_t room = 0;
+
+	*out = NULL;
+	*n = 0;
+	for (uint32_t i = 0; i < alarms_max; i++) {
+		const struct conf_element *e;
+		struct fedmem_alarm a;
+
+		if (fedmem_alarm_read(m->fm, i, &a) != 0 || !is_wanted(want, &a) ||
+		    cell_of(m, &a, &e) == NULL)
+			continue;
+		if (*n == room) {
+			struct pick *more;
+
+			room = room == 0 ? 256 : 2 * room;
+			more = reallocarray(*out, room, sizeof(**out));
+			if (more == NULL)
+				return -ENOMEM;
+			*out = more;
+		}
+		(*out)[(*n)++] = (struct pick){
+			.element_id = a.element_id,
+			.index = i,
+			.severity = a.state == FEDMEM_ALARM_RAISED ? a.severity : 0,
+		};
+	}
+	if (*n > 0)
+		qsort(*out, *n, sizeof(**out), compare_picks);
+	return 0;
+}
+
+/* Moves what the page holds to the front and gives its number: whole elements, of each the worst.
+ */
+static uint32_t cut_page(struct pick *picks, uint32_t n, uint32_t limit,
+			 struct wire_alarm_list *list)
+{
+	uint32_t n_kept = 0, n_elements = 0, n_of_element = 0;
+	uint64_t element = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (picks[i].element_id != element) {
+			if (n_elements == limit || n_kept >= ALARMS_A_PAGE) {
+				list->next_after = element;
+				break;
+			}
+			element = picks[i].element_id;
+			n_elements++;
+			n_of_element = 0;
+		}
+		if (n_of_element++ < MEMORY_ALARMS_PER_ELEMENT)
+			picks[n_kept++] = picks[i];
+		else
+			list->n_left_out++;
+	}
+	return n_kept;
 }
 
 static int compare_alarms(const void *a, const void *b)
@@ -60,65 +154,54 @@ static int compare_alarms(const void *a, const void *b)
 	return order;
 }
 
-/* Copies of all entries that count and are in the range, sorted. The caller frees '*out'. */
-static int collect(struct memory *m, uint64_t after, uint64_t last, bool with_cleared,
-		   struct fedmem_alarm **out, uint32_t *n)
+/* The picked alarms once more, as they are now, into the list. */
+static int fill_list(struct memory *m, const struct want *want, const struct pick *picks,
+		     uint32_t n, struct memory_page *p, struct wire_alarm_list *list)
 {
-	uint32_t alarms_max = fedmem_sizes(m->fm)->alarms_max;
-	const struct conf_element *e;
-	uint32_t room = 0;
+	struct fedmem_alarm *alarms = page_take(p, n, sizeof(*alarms));
+	uint32_t n_alarms = 0;
 
-	*out = NULL;
-	*n = 0;
-	for (uint32_t i = 0; i < alarms_max; i++) {
-		struct fedmem_alarm a;
+	list->alarms = page_take(p, n, sizeof(*list->alarms));
+	if (alarms == NULL || list->alarms == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++) {
+		struct fedmem_alarm *a = &alarms[n_alarms];
 
-		if (fedmem_alarm_read(m->fm, i, &a) != 0 || a.element_id <= after ||
-		    a.element_id > last || (a.state != FEDMEM_ALARM_RAISED && !with_cleared) ||
-		    cell_of(m, &a, &e) == NULL)
-			continue;
-		if (*n == room) {
-			struct fedmem_alarm *more;
-
-			room = room == 0 ? 64 : 2 * room;
-			more = realloc(*out, room * sizeof(**out));
-			if (more == NULL)
-				return -ENOMEM;
-			*out = more;
-		}
-		(*out)[(*n)++] = a;
+		/* Cleared or replaced since: then there is an event of that. */
+		if (fedmem_alarm_read(m->fm, picks[i].index, a) == 0 && is_wanted(want, a) &&
+		    a->element_id == picks[i].element_id)
+			n_alarms++;
 	}
-	if (*n > 0)
-		qsort(*out, *n, sizeof(**out), compare_alarms);
+	qsort(alarms, n_alarms, sizeof(*alarms), compare_alarms);
+	for (uint32_t i = 0; i < n_alarms; i++) {
+		const struct conf_element *e;
+		const struct ownership_cell *cell = cell_of(m, &alarms[i], &e);
+		int err;
+
+		if (cell == NULL)
+			continue;
+		err = fill_alarm(&alarms[i], e, cell, p, &list->alarms[list->n_alarms]);
+		if (err < 0)
+			return err;
+		list->n_alarms++;
+	}
 	return 0;
 }
 
 int memory_alarms_into(struct memory *m, struct memory_page *p, uint64_t after, uint64_t last,
 		       uint32_t limit, bool with_cleared, struct wire_alarm_list *list)
 {
-	struct fedmem_alarm *found;
-	uint32_t n_elements = 0;
-	uint64_t element = after;
+	const struct want want = {after, last, with_cleared};
+	struct pick *picks;
 	uint32_t n;
-	int err = collect(m, after, last, with_cleared, &found, &n);
+	int err = pick(m, &want, &picks, &n);
 
 	*list = (struct wire_alarm_list){.answered_by = cluster_view(m->cluster)->self};
 	if (err == 0) {
-		list->alarms = page_take(p, n, sizeof(*list->alarms));
-		err = list->alarms == NULL ? -ENOMEM : 0;
+		n = cut_page(picks, n, limit, list);
+		err = fill_list(m, &want, picks, n, p, list);
 	}
-	for (uint32_t i = 0; err == 0 && i < n; i++) {
-		const struct conf_element *e;
-		const struct ownership_cell *cell = cell_of(m, &found[i], &e);
-
-		if (found[i].element_id != element && n_elements++ == limit) {
-			list->next_after = element;
-			break;
-		}
-		element = found[i].element_id;
-		err = fill_alarm(&found[i], e, cell, p, &list->alarms[list->n_alarms++]);
-	}
-	free(found);
+	free(picks);
 	return err;
 }
 
@@ -131,12 +214,15 @@ int memory_alarms(struct memory *m, uint64_t after, uint32_t limit, bool with_cl
 	return memory_alarms_into(m, *page, after, UINT64_MAX, limit, with_cleared, list);
 }
 
-bool memory_alarm(struct memory *m, const struct fedmem_alarm *a, struct memory_page **page,
-		  struct wire_alarm *out)
+int memory_alarm(struct memory *m, const struct fedmem_alarm *a, struct memory_page **page,
+		 struct wire_alarm *out)
 {
 	const struct conf_element *e;
 	const struct ownership_cell *cell = cell_of(m, a, &e);
 
-	*page = cell == NULL ? NULL : page_create();
-	return *page != NULL && fill_alarm(a, e, cell, *page, out) == 0;
+	*page = NULL;
+	if (cell == NULL)
+		return MEMORY_NOT_OWNER;
+	*page = page_create();
+	return *page == NULL ? -ENOMEM : fill_alarm(a, e, cell, *page, out);
 }

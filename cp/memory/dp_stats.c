@@ -36,7 +36,7 @@ static int fill_counters(const struct stats *s, struct memory_page *p, struct wi
 
 	out->counters = page_take(p, STATS_N, sizeof(*out->counters));
 	out->equations = page_take(p, STATS_EQUATIONS, sizeof(*out->equations));
-	out->refusals = page_take(p, STATS_DECODE_MAX, sizeof(*out->refusals));
+	out->refusals = page_take(p, DECODE_REFUSAL_N, sizeof(*out->refusals));
 	if (out->counters == NULL || out->equations == NULL || out->refusals == NULL)
 		return -ENOMEM;
 	for (; out->n_counters < STATS_N; out->n_counters++) {
@@ -47,7 +47,7 @@ static int fill_counters(const struct stats *s, struct memory_page *p, struct wi
 							 .group = group_name(stats_group(c)),
 							 .value = s->n[c]};
 	}
-	for (uint32_t i = 1; i < STATS_DECODE_MAX; i++)
+	for (enum decode_refusal i = DECODE_OK + 1; i < DECODE_REFUSAL_N; i++)
 		if (s->decode[i] != 0)
 			out->refusals[out->n_refusals++] =
 				(struct wire_counter){.name = stats_refusal_name(i),

@@ -6,7 +6,7 @@
 
 #include "cp/alarm/alarm.h"
 #include "cp/core/core.h"
-#include "cp/memory/memory_private.h"
+#include "cp/memory/owned.h"
 #include "cp/memory/page.h"
 
 int memory_create(struct memory **out, const struct memory_config *cfg)
@@ -34,9 +34,9 @@ const struct ownership_cell *memory_owned_cell(struct memory *m, const struct co
 	return cell != NULL && cell->owner == cluster_view(m->cluster)->self ? cell : NULL;
 }
 
-static struct fedmem_token token_of(const struct ownership_cell *cell)
+bool memory_is_kept_under(struct fedmem_token token, const struct ownership_cell *cell)
 {
-	return (struct fedmem_token){cell->token.epoch, cell->token.generation};
+	return token.epoch == cell->token.epoch && token.generation == cell->token.generation;
 }
 
 static int fill_metrics(struct memory *m, const struct fedmem_state *s, struct memory_page *p,
@@ -76,7 +76,7 @@ static int fill_element(struct memory *m, const struct conf_element *from,
 	/* Nothing was reported yet, or only under an earlier owner. */
 	if (fedmem_find_by_id(m->fm, from->id, &slot) != 0 ||
 	    fedmem_state_read(m->fm, slot, &s, m->metrics) != 0 || s.element_id != from->id ||
-	    !fedmem_token_equal(s.token, token_of(cell)))
+	    !memory_is_kept_under(s.token, cell))
 		return 0;
 
 	uint64_t now_ns = core_wall_ns();
@@ -90,35 +90,32 @@ static int fill_element(struct memory *m, const struct conf_element *from,
 	return fill_metrics(m, &s, p, e);
 }
 
-static struct memory_page *new_page(struct memory_page **page)
-{
-	*page = page_create();
-	return *page;
-}
-
 int memory_elements(struct memory *m, uint64_t after, uint32_t limit, struct memory_page **page,
 		    struct wire_element_list *list)
 {
-	struct memory_page *p = new_page(page);
+	const struct ownership_cell *cell;
 	const struct conf_element *e;
+	struct owned_walk walk;
+	int err;
 
 	*list = (struct wire_element_list){.answered_by = cluster_view(m->cluster)->self};
-	if (p != NULL)
-		list->elements = page_take(p, limit, sizeof(*list->elements));
+	*page = page_create();
+	if (*page == NULL)
+		return -ENOMEM;
+	err = owned_walk_begin(&walk, m, *page, after);
+	if (err < 0)
+		return err;
+	list->elements = page_take(*page, limit, sizeof(*list->elements));
 	if (list->elements == NULL)
 		return -ENOMEM;
-	while ((e = inventory_next(m->inventory, after)) != NULL) {
-		const struct ownership_cell *cell = memory_owned_cell(m, e);
-
-		after = e->id;
-		if (cell == NULL)
-			continue;
+	while ((e = owned_walk_next(&walk, &cell)) != NULL) {
 		if (list->n_elements == limit) {
 			list->next_after = list->elements[limit - 1].id;
 			break;
 		}
-		if (fill_element(m, e, cell, p, &list->elements[list->n_elements]) < 0)
-			return -ENOMEM;
+		err = fill_element(m, e, cell, *page, &list->elements[list->n_elements]);
+		if (err < 0)
+			return err;
 		list->n_elements++;
 	}
 	return 0;
@@ -128,18 +125,19 @@ int memory_element(struct memory *m, const struct conf_element *e, struct memory
 		   struct wire_element_reply *reply)
 {
 	const struct ownership_cell *cell = memory_owned_cell(m, e);
-	struct memory_page *p = new_page(page);
 	struct wire_alarm_list alarms;
 	int err;
 
 	*reply = (struct wire_element_reply){0};
+	*page = NULL;
 	if (cell == NULL)
 		return MEMORY_NOT_OWNER;
-	if (p == NULL)
+	*page = page_create();
+	if (*page == NULL)
 		return -ENOMEM;
-	err = fill_element(m, e, cell, p, &reply->element);
+	err = fill_element(m, e, cell, *page, &reply->element);
 	if (err == 0)
-		err = memory_alarms_into(m, p, e->id - 1, e->id, 1, true, &alarms);
+		err = memory_alarms_into(m, *page, e->id - 1, e->id, 1, true, &alarms);
 	if (err < 0)
 		return err;
 	reply->alarms = alarms.alarms;

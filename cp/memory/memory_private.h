@@ -13,6 +13,8 @@ struct memory {
 
 /* The cell of the element when this server owns it; else NULL. */
 const struct ownership_cell *memory_owned_cell(struct memory *m, const struct conf_element *e);
+/* Does a state or an alarm that carries this token count, now that the cell has its present one? */
+bool memory_is_kept_under(struct fedmem_token token, const struct ownership_cell *cell);
 /* Alarms of elements with an id in (after, last]; see memory_alarms(). */
 int memory_alarms_into(struct memory *m, struct memory_page *p, uint64_t after, uint64_t last,
 		       uint32_t limit, bool with_cleared, struct wire_alarm_list *list);

@@ -1,0 +1,192 @@
+#include "tests/lib/service_cluster.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define WAIT_MS	    30000
+#define METHODS_MAX 16
+
+/* Of this process alone: the whole of 127.0.0.0/8 is the loopback's. */
+static void address_of(char address[32], uint16_t id)
+{
+	unsigned int pid = (unsigned int)getpid();
+
+	snprintf(address, 32, "127.%u.%u.%u:7400", 1 + (pid >> 14 & 127), pid >> 6 & 255,
+		 1 + (pid & 63) * 3 + id % 3);
+}
+
+void service_cluster_replace(struct service_cluster *c, uint16_t id,
+			     const struct rpc_method *methods, uint32_t n)
+{
+	struct service_server *s = &c->servers[id - 1];
+	const char *address = s->address;
+
+	assert_null(s->server);
+	assert_int_equal(rpc_server_create(&s->server, &c->loop, &address, 1, methods, n), 0);
+}
+
+void service_cluster_start(struct service_cluster *c, uint16_t id)
+{
+	struct service_server *s = &c->servers[id - 1];
+	struct rpc_method methods[METHODS_MAX];
+	const struct rpc_method *more;
+	uint32_t n, n_more;
+
+	assert_int_equal(rpc_client_create(&s->client, &c->loop), 0);
+	assert_int_equal(federated_create(&s->federated,
+					  &(struct federated_config){.loop = &c->loop,
+								     .fedmem = s->played.fm,
+								     .cluster = s->played.cluster,
+								     .memory = s->played.memory,
+								     .client = s->client}),
+			 0);
+	assert_int_equal(
+		peered_create(&s->peered, &(struct peered_config){.cluster_name = "lab",
+								  .cluster = s->played.cluster,
+								  .inventory = s->played.inventory,
+								  .memory = s->played.memory,
+								  .client = s->client}),
+		0);
+	more = federated_methods(s->federated, &n_more);
+	memcpy(methods, more, n_more * sizeof(*more));
+	n = n_more;
+	more = peered_methods(s->peered, &n_more);
+	assert_true(n + n_more <= METHODS_MAX);
+	memcpy(methods + n, more, n_more * sizeof(*more));
+	service_cluster_replace(c, id, methods, n + n_more);
+}
+
+void service_cluster_stop(struct service_cluster *c, uint16_t id)
+{
+	struct service_server *s = &c->servers[id - 1];
+
+	rpc_server_destroy(s->server);
+	rpc_client_destroy(s->client);
+	federated_destroy(s->federated);
+	peered_destroy(s->peered);
+	s->client = NULL;
+	s->federated = NULL;
+	s->peered = NULL;
+	s->server = NULL;
+}
+
+void service_cluster_own(struct service_cluster *c, const char *region, uint16_t owner,
+			 struct fedmem_token token)
+{
+	for (int i = 0; i < SERVICE_SERVERS; i++)
+		fake_cluster_cell(c->servers[i].played.cluster, region, owner, token.epoch,
+				  token.generation);
+}
+
+void service_cluster_open(struct service_cluster *c, const struct played_config *each)
+{
+	struct played_config config = *each;
+
+	memset(c, 0, sizeof(*c));
+	assert_int_equal(uv_loop_init(&c->loop), 0);
+	config.n_servers = SERVICE_SERVERS;
+	for (uint16_t id = 1; id <= SERVICE_SERVERS; id++) {
+		config.id = id;
+		played_server_open(&c->servers[id - 1].played, &config);
+		address_of(c->servers[id - 1].address, id);
+	}
+	for (uint16_t id = 1; id <= SERVICE_SERVERS; id++)
+		for (int i = 0; i < SERVICE_SERVERS; i++)
+			fake_cluster_address(c->servers[i].played.cluster, id,
+					     c->servers[id - 1].address);
+	service_cluster_own(c, "r0", 1, (struct fedmem_token){1, 1});
+	service_cluster_own(c, "r1", 2, (struct fedmem_token){1, 1});
+	service_cluster_own(c, "r2", 3, (struct fedmem_token){1, 1});
+	for (uint16_t id = 1; id <= SERVICE_SERVERS; id++)
+		service_cluster_start(c, id);
+	assert_int_equal(rpc_client_create(&c->client, &c->loop), 0);
+}
+
+void service_cluster_close(struct service_cluster *c)
+{
+	rpc_client_destroy(c->client);
+	for (uint16_t id = 1; id <= SERVICE_SERVERS; id++) {
+		service_cluster_stop(c, id);
+		played_server_close(&c->servers[id - 1].played);
+	}
+	uv_run(&c->loop, UV_RUN_DEFAULT); /* only what is being closed is left in it */
+	assert_int_equal(uv_loop_close(&c->loop), 0);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	uint32_t *n_ticks = timer->data;
+
+	++*n_ticks;
+}
+
+void service_cluster_wait(struct service_cluster *c, bool (*is_so)(void *user), void *user)
+{
+	uint32_t n_ticks = 0;
+	uv_timer_t timer;
+
+	uv_timer_init(&c->loop, &timer);
+	timer.data = &n_ticks;
+	uv_timer_start(&timer, on_tick, 10, 10);
+	while (!is_so(user) && n_ticks < WAIT_MS / 10)
+		uv_run(&c->loop, UV_RUN_ONCE);
+	uv_close((uv_handle_t *)&timer, NULL);
+	uv_run(&c->loop, UV_RUN_NOWAIT);
+	assert_true(is_so(user));
+}
+
+static void on_answer(void *user, enum rpc_status status, const char *why, const uint8_t *bytes,
+		      size_t n)
+{
+	struct service_answer *a = user;
+
+	a->is_done = true;
+	a->status = status;
+	snprintf(a->why, sizeof(a->why), "%s", why);
+	a->n = n;
+	a->bytes = malloc(n + 1);
+	assert_non_null(a->bytes);
+	if (n > 0)
+		memcpy(a->bytes, bytes, n);
+}
+
+static bool is_done(void *user)
+{
+	const struct service_answer *a = user;
+
+	return a->is_done;
+}
+
+void service_cluster_ask(struct service_cluster *c, uint16_t id, const char *path,
+			 const struct wire_bytes *request, struct service_answer *answer)
+{
+	*answer = (struct service_answer){0};
+	assert_int_equal(rpc_client_call(c->client, c->servers[id - 1].address, path,
+					 request->bytes, request->n, UINT32_MAX, on_answer, answer),
+			 0);
+}
+
+void service_cluster_await(struct service_cluster *c, struct service_answer *answer)
+{
+	service_cluster_wait(c, is_done, answer);
+}
+
+void service_cluster_call(struct service_cluster *c, uint16_t id, const char *path,
+			  const struct wire_bytes *request, struct service_answer *answer)
+{
+	service_cluster_ask(c, id, path, request, answer);
+	service_cluster_await(c, answer);
+}
+
+void service_answer_free(struct service_answer *answer)
+{
+	free(answer->bytes);
+	*answer = (struct service_answer){0};
+}
