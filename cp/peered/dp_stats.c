@@ -53,7 +53,10 @@ void dp_stats_get(struct rpc_call *call, const uint8_t *bytes, size_t n, void *u
 	}
 	if (request->server == 0 || request->server == self) {
 		reply_own(p, call);
-	} else if (request->is_forwarded || request->server > UINT16_MAX ||
+	} else if (request->is_forwarded) {
+		snprintf(why, sizeof(why), "this is server %u, not %u", self, request->server);
+		rpc_call_fail(call, RPC_FAILED_PRECONDITION, why);
+	} else if (request->server > UINT16_MAX ||
 		   cluster_server(p->cfg.cluster, (uint16_t)request->server) == NULL) {
 		snprintf(why, sizeof(why), "no server has the id %u", request->server);
 		rpc_call_fail(call, RPC_NOT_FOUND, why);

@@ -27,8 +27,8 @@ static void reply_own(struct peered *p, struct rpc_call *call, const struct conf
 static uint16_t owner_of(struct peered *p, uint64_t id)
 {
 	const struct conf_element *e = inventory_find_id(p->cfg.inventory, id);
-	const struct ownership_cell *cell = e == NULL ? NULL
-						      : cluster_cell(p->cfg.cluster, e->region);
+	const struct ownership_cell *cell =
+		e == NULL ? NULL : cluster_cell(p->cfg.cluster, e->region);
 
 	return cell == NULL ? 0 : cell->owner;
 }

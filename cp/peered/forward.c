@@ -6,7 +6,7 @@
 
 #define DEADLINE_MS 2000
 /* What is left of the client's own deadline for the way back. */
-#define ANSWER_MS   20
+#define ANSWER_MS 20
 
 /* One request that is on its way to a peer. */
 struct forward {

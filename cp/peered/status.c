@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,8 +45,9 @@ void status_get(struct rpc_call *call, const uint8_t *bytes, size_t n, void *use
 	struct peered *p = user;
 	const struct cluster_view *view = cluster_view(p->cfg.cluster);
 	const struct ownership_map *map = view->map;
-	struct wire_server *servers = calloc(view->n_servers + 1, sizeof(*servers));
-	struct wire_cell *cells = calloc(map->n_cells + 1, sizeof(*cells));
+	struct wire_server *servers = calloc((size_t)view->n_servers + 1, sizeof(*servers));
+	struct wire_cell *cells = calloc((size_t)map->n_cells + 1, sizeof(*cells));
+	int err = -ENOMEM;
 	struct wire_bytes packed = {0};
 	struct wire_status status = {
 		.cluster = p->cfg.cluster_name,
@@ -74,10 +76,11 @@ void status_get(struct rpc_call *call, const uint8_t *bytes, size_t n, void *use
 			.n_elements = map->cells[c].weight,
 			.token = {map->cells[c].token.epoch, map->cells[c].token.generation},
 		};
-	if (wire_status_pack(&status, &packed) == 0)
-		rpc_call_reply(call, packed.bytes, packed.n);
+	err = wire_status_pack(&status, &packed);
 out:
-	if (packed.bytes == NULL)
+	if (err == 0)
+		rpc_call_reply(call, packed.bytes, packed.n);
+	else
 		rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "out of memory for the status");
 	wire_bytes_free(&packed);
 	free(servers);
