@@ -1,7 +1,7 @@
-/* federated.h - the memories of all servers as one: lists of elements and alarms, and the watch on alarms.
- * A list asks every other server for its own part at the same time, under a deadline, and names those that
- * were silent: what they own is missing from the answer, nothing else. A page ends where each server's
- * part is known to be whole, so that none is left out between two pages.
+/* federated.h - the memories of all servers as one: lists of elements and alarms, and the watch on
+ * alarms. A list asks every other server for its own part at the same time, under a deadline, and
+ * names those that were silent: what they own is missing from the answer, nothing else. A page ends
+ * where each server's part is known to be whole, so that none is left out between two pages.
  *
  * Thread:  control.
  * Memory:  keeps what the configuration names.
@@ -30,8 +30,9 @@ struct federated_config {
 int federated_create(struct federated **out, const struct federated_config *cfg);
 /* For rpc_server_create(). */
 const struct rpc_method *federated_methods(struct federated *f, uint32_t *n);
-/* After the rpc client is destroyed, which ends what waits for peers, and before the rpc server is. Takes
- * NULL. The loop has to turn once more before it is closed. */
+/* After the rpc server, which sends clients elsewhere, and then the rpc client, which ends what
+ * waits for peers, were destroyed, and before the cluster is. Takes NULL. The loop has to turn once
+ * more before it is closed. */
 void federated_destroy(struct federated *f);
 
 #endif

@@ -203,7 +203,7 @@ static void watcher_free_when_done(struct watcher *w)
 		link = &(*link)->next;
 	*link = w->next;
 	w->f->n_watchers--;
-	rpc_call_end(w->call);
+	rpc_call_fail(w->call, RPC_UNAVAILABLE, "the watch ends with its server");
 	present_drop_page(&w->present);
 	free(w->branches);
 	free(w);
@@ -448,5 +448,5 @@ void watch_end_all(struct federated *f)
 		next = w->next;
 		end(w);
 	}
-	assert(f->watchers == NULL); /* the rpc client is gone, so nothing is under way */
+	assert(f->watchers == NULL); /* with the rpc client went what was under way */
 }

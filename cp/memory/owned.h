@@ -1,5 +1,5 @@
-/* owned.h - a walk over the elements that this server owns, lowest id first, however many others the
- * inventory has. Private to cp/memory. */
+/* owned.h - a walk over the elements that this server owns, lowest id first, however many others
+ * the inventory has. Private to cp/memory. */
 #ifndef BELLWETHER_CP_MEMORY_OWNED_H
 #define BELLWETHER_CP_MEMORY_OWNED_H
 

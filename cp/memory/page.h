@@ -1,4 +1,5 @@
-/* page.h - memory for one answer: taken piece by piece, given back as a whole. Private to cp/memory. */
+/* page.h - memory for one answer: taken piece by piece, given back as a whole. Private to
+ * cp/memory. */
 #ifndef BELLWETHER_CP_MEMORY_PAGE_H
 #define BELLWETHER_CP_MEMORY_PAGE_H
 

@@ -1,6 +1,7 @@
-/* peered.h - takes any request of a client and forwards it to the peer that owns the matter: the owner of the
- * element, the server whose data plane is asked about. A request is forwarded once; when the owner that it
- * was sent to says that it is not, because the cell just moved, once more to the new one.
+/* peered.h - takes any request of a client and forwards it to the peer that owns the matter: the
+ * owner of the element, the server whose data plane is asked about. A request is forwarded once;
+ * when the owner that it was sent to says that it is not, because the cell just moved, once more to
+ * the new one.
  *
  * Thread:  control.
  * Memory:  keeps what the configuration names.
@@ -29,8 +30,8 @@ struct peered_config {
 int peered_create(struct peered **out, const struct peered_config *cfg);
 /* For rpc_server_create(). */
 const struct rpc_method *peered_methods(struct peered *p, uint32_t *n);
-/* After the rpc client is destroyed, which ends what waits for peers, and before the rpc server is. Takes
- * NULL. */
+/* After the rpc server, which sends clients elsewhere, and then the rpc client, which ends what
+ * waits for peers, were destroyed, and before the cluster is. Takes NULL. */
 void peered_destroy(struct peered *p);
 
 #endif

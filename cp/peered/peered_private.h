@@ -16,9 +16,9 @@ void status_get(struct rpc_call *call, const uint8_t *bytes, size_t n, void *use
 void element_get(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user);
 void dp_stats_get(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user);
 
-/* Sends the request to this server and gives its answer to the call as it is. 'again' (may be NULL) is asked
- * when it answers FAILED_PRECONDITION: which server now? 0: none, the answer stands. Copies
- * 'bytes'; 'key' is for 'again'. */
+/* Sends the request to this server and gives its answer to the call as it is. 'again' (may be NULL)
+ * is asked when it answers FAILED_PRECONDITION: which server now? 0: none, the answer stands.
+ * Copies 'bytes'; 'key' is for 'again'. */
 struct forward_request {
 	struct peered *peered;
 	struct rpc_call *call;

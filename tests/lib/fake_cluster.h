@@ -1,5 +1,5 @@
-/* fake_cluster.h - the part of cp/cluster that the services ask, as a table that a test fills: who is
- * there, which cell is whose. No election, no peers, no time.
+/* fake_cluster.h - the part of cp/cluster that the services ask, as a table that a test fills: who
+ * is there, which cell is whose. No election, no peers, no time.
  *
  * Memory:  fake_cluster_create() allocates, fake_cluster_destroy() frees; texts are copied.
  */

@@ -1,5 +1,5 @@
-/* played_server.h - one server's memory with everything around it that cp/memory and the services need: a
- * segment of its own, an inventory, a fake cluster, and a data plane that the test plays.
+/* played_server.h - one server's memory with everything around it that cp/memory and the services
+ * need: a segment of its own, an inventory, a fake cluster, and a data plane that the test plays.
  *
  * Memory:  played_server_open() makes, played_server_close() removes, the segment's file included.
  * Returns: nothing; what cannot be made fails the test.
@@ -11,8 +11,8 @@
 #include "cp/memory/memory.h"
 #include "tests/lib/fake_cluster.h"
 
-/* The elements of all played servers: ids 10, 20, 30 ..., names "e10" ..., and element i (from 0) in the region
- * "r0", "r1" or "r2" by i modulo 3. */
+/* The elements of all played servers: ids 10, 20, 30 ..., names "e10" ..., and element i (from 0)
+ * in the region "r0", "r1" or "r2" by i modulo 3. */
 #define PLAYED_REGIONS 3
 
 struct played_server {

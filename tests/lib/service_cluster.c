@@ -67,10 +67,10 @@ void service_cluster_stop(struct service_cluster *c, uint16_t id)
 {
 	struct service_server *s = &c->servers[id - 1];
 
+	rpc_server_destroy(s->server);
 	rpc_client_destroy(s->client);
 	federated_destroy(s->federated);
 	peered_destroy(s->peered);
-	rpc_server_destroy(s->server);
 	s->client = NULL;
 	s->federated = NULL;
 	s->peered = NULL;

@@ -1,6 +1,6 @@
-/* service_cluster.h - three servers with their services, real rpc between them on the loopback, in one event
- * loop of one process; and a client. Each has the memory of a played_server; what cp/cluster would
- * decide, the test writes into the fake clusters.
+/* service_cluster.h - three servers with their services, real rpc between them on the loopback, in
+ * one event loop of one process; and a client. Each has the memory of a played_server; what
+ * cp/cluster would decide, the test writes into the fake clusters.
  *
  * Memory:  service_cluster_open() makes, service_cluster_close() removes.
  * Returns: nothing; what cannot be made, and a wait that does not come to its end, fail the test.

@@ -115,6 +115,7 @@ static void lists_come_back_with_every_value(void **state)
 	assert_int_equal(a->next_after, UINT64_MAX);
 	assert_memory_equal(a->silent, silent, sizeof(silent));
 	assert_int_equal(a->answered_by, 65535);
+	assert_int_equal(a->n_left_out, 9);
 	wire_free(a);
 }
 
