@@ -13,7 +13,7 @@ import sys
 DOORS = [
     ("DPDK", re.compile(r"^rte_"), ["dp/eal", "dp/port", "dp/worker", "tests/unit/dp"]),
     ("libbpf", re.compile(r"^(bpf/(libbpf|bpf|btf|bpf_helpers|bpf_endian)\.h|xdp/)"), ["bpf", "tests/bpf"]),
-    ("LMDB", re.compile(r"^lmdb\.h"), ["cp/store"]),
+    ("LMDB", re.compile(r"^lmdb\.h"), ["cp/store", "tests"]),
     ("gRPC", re.compile(r"^grpc/"), ["cp/rpc"]),
     ("protobuf-c", re.compile(r"(\.pb-c\.h|^protobuf-c/)"), ["cp/wire", "tests"]),
     ("libcyaml and libyaml", re.compile(r"^(cyaml/|yaml\.h)"), ["dp/conf"]),
