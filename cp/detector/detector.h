@@ -1,9 +1,11 @@
 /* detector.h - which peers are alive.
- * A peer is suspected after three beats in a row are missing, and confirmed as failed when neither a TCP
- * probe of ours nor up to two other living peers, asked to probe it (SWIM, Das et al. 2002), got an answer
- * in time. Own slowness stretches own suspicion (Lifeguard, Dadgar et al. 2018): a late timer of ours
- * says that we, not they, were away. A peer that is heard again is alive at once.
- * A pure step function: no clock, socket, thread or allocation.
+ * A peer is suspected after three beats in a row are missing, and confirmed as failed when neither
+ * a TCP probe of ours nor up to two other living peers, asked to probe it (SWIM, Das et al. 2002),
+ * got an answer in time. Own slowness stretches own suspicion (Lifeguard, Dadgar et al. 2018): a
+ * late timer of ours says that we, not they, were away. A peer that is heard again is alive at
+ * once. A quick "no" (connection refused) from everybody who tried confirms at once. As long as
+ * somebody reaches the peer it stays suspect, and is tried again. A pure step function: no clock,
+ * socket, thread or allocation.
  *
  * Thread:  control.
  * Memory:  struct detector is plain memory of the caller.
@@ -58,10 +60,31 @@ struct detector_config {
 	uint32_t beat_ms;
 };
 
-struct detector; /* below: the caller gives the memory; fields are detector's own */
+#define DETECTOR_VIAS 2
 
-/* A peer that is never heard counts as UNKNOWN until a start-up grace of twenty beats is over, then as
- * suspect. */
+struct detector_peer {
+	uint16_t id;
+	enum detector_state state;
+	uint64_t heard_ms; /* moved on by the time that we were away ourselves */
+
+	/* The round of probes while it is suspect. */
+	uint64_t round_ends_ms;
+	uint16_t vias[DETECTOR_VIAS]; /* asked, no answer yet; 0: none */
+	bool is_probing;	      /* our own probe runs */
+	bool is_reached;	      /* somebody got an answer */
+};
+
+/* The caller gives the memory; the fields are detector's own. */
+struct detector {
+	struct detector_peer peers[DETECTOR_PEERS_MAX];
+	uint32_t n_peers;
+	uint64_t beat_ms, now_ms, wake_at_ms;
+	uint32_t slowness; /* 0..7; the stretch less one */
+	uint64_t slowness_falls_ms;
+};
+
+/* A peer that is never heard counts as UNKNOWN until a start-up grace of twenty beats is over, then
+ * as suspect. */
 void detector_init(struct detector *d, const struct detector_config *cfg, uint64_t now_ms,
 		   struct detector_output *out);
 void detector_step(struct detector *d, const struct detector_input *in,

@@ -1,14 +1,15 @@
 /* election.h - who leads: the bully algorithm's rule made safe.
- * The best-ranked living server leads (Garcia-Molina, "Elections in a Distributed Computing System",
- * 1982), but what it wins by is a majority of a fixed voter list, in a numbered epoch that every voter
- * persists before it reveals it (Ongaro, "Consensus: Bridging Theory and Practice", 2014: 3.4, 3.8,
- * pre-vote 9.6, transfer 3.10, lease 6.4.1).
+ * The best-ranked living server leads (Garcia-Molina, "Elections in a Distributed Computing
+ * System", 1982), but what it wins by is a majority of a fixed voter list, in a numbered epoch that
+ * every voter persists before it reveals it (Ongaro, "Consensus: Bridging Theory and Practice",
+ * 2014: 3.4, 3.8, pre-vote 9.6, transfer 3.10, lease 6.4.1).
  *
- *   suspicion -> ELECTION to all: to better-ranked ones "hold yours", to every voter "would you grant?"
- *             <- ANSWER: stand down (a better-ranked, caught-up, healthy server), would grant, refuse
- *   nobody stood us down, a majority would grant: persist (epoch + 1, vote for self) ->
- *   CLAIM to all <- GRANT of a majority, persisted before it is said -> COORDINATOR to all
- *   master, and a better-ranked caught-up server came through its hold-down: TRANSFER to it; it claims
+ *   suspicion -> ELECTION to all: to better-ranked ones "hold yours", to every voter "would you
+ * grant?"
+ *             <- ANSWER: stand down (a better-ranked, caught-up, healthy server), would grant,
+ * refuse nobody stood us down, a majority would grant: persist (epoch + 1, vote for self) -> CLAIM
+ * to all <- GRANT of a majority, persisted before it is said -> COORDINATOR to all master, and a
+ * better-ranked caught-up server came through its hold-down: TRANSFER to it; it claims
  *
  * Rank is a preference and never blocks: a stand-down counts once per suspicion.
  * A pure step function: no clock, socket, disk, allocation or randomness but the seed in its state.
@@ -31,7 +32,8 @@
 #define ELECTION_VOTERS_MAX 7
 #define ELECTION_SENDS_MAX  16
 
-/* How much of the ownership map a server holds: a candidate that holds less than a voter is refused. */
+/* How much of the ownership map a server holds: a candidate that holds less than a voter is
+ * refused. */
 struct election_position {
 	uint64_t epoch, version;
 };
@@ -62,13 +64,16 @@ struct election_message {
 	uint8_t verdict; /* ANSWER, GRANT: enum election_verdict */
 	uint16_t from, to;
 	uint32_t from_boot;
-	uint64_t epoch; /* the one proposed, granted, led or left */
+	/* The one proposed, granted, led or left; in an ANSWER and a refusing GRANT the voter's
+	 * own. */
+	uint64_t epoch;
 	struct election_position position;
 	uint16_t released_by; /* CLAIM: the master that transferred; 0: none did */
 	uint64_t round;	      /* ELECTION and ANSWER: which round of the asking server */
 };
 
-/* What a peer's beat says; from the beat thread, authenticated. */
+/* What a peer's beat says; from the beat thread, authenticated. Beats of servers that are no voters
+ * are ignored. */
 struct election_beat {
 	uint16_t from;
 	uint32_t from_boot;
@@ -76,7 +81,9 @@ struct election_beat {
 	uint16_t master; /* 0: it knows none */
 	bool is_healthy;
 	struct election_position position;
-	/* It has handled a beat of ours that we sent at this time, as ours in 'epoch'. 0: none. */
+	/* It has handled a beat of ours that we sent at this time, as its master's in 'epoch': the
+	 * newest of those for which its election_step() said ack_beat since it is in 'epoch'. 0:
+	 * none. */
 	uint64_t acked_sent_ms;
 };
 
@@ -88,12 +95,17 @@ enum election_event {
 	ELECTION_EV_BEAT,      /* in->beat */
 	ELECTION_EV_FAILED,    /* the detector confirmed that in->server failed */
 	ELECTION_EV_PERSISTED, /* the durable state that was asked for last is on disk */
-	ELECTION_EV_STATE,     /* in->is_healthy, in->position: of this server */
+	/* in->is_healthy, in->position: of this server. Before the first one it counts as not
+	 * healthy. A map of a master is accepted only when, after it is on disk and the position
+	 * was told here, election_master() and election_epoch() are still the proposer's: a vote
+	 * may lie between. */
+	ELECTION_EV_STATE,
 };
 
 struct election_input {
 	enum election_event event;
-	uint64_t now_ms; /* the only clock election ever sees; monotonic, counts through suspension */
+	uint64_t now_ms; /* the only clock election ever sees; monotonic, counts through suspension
+			  */
 	const struct election_message *message;
 	const struct election_beat *beat;
 	uint16_t server;
@@ -102,12 +114,13 @@ struct election_input {
 };
 
 struct election_output {
-	/* Put this on disk and only then deliver ELECTION_EV_PERSISTED; messages that depend on it come out
-	 * of that step. A failed write: end the process. */
+	/* Put this on disk and only then deliver ELECTION_EV_PERSISTED; messages that depend on it
+	 * come out of that step. A failed write: end the process. */
 	bool persist;
 	struct election_durable durable;
-	bool role_changed;	/* role, epoch or master: see election_x() */
-	uint64_t wake_at_ms;	/* deliver ELECTION_EV_TIMER no earlier than this; always set */
+	bool role_changed;   /* role, epoch or master: see election_x() */
+	bool ack_beat;	     /* ELECTION_EV_BEAT: acknowledge its send time, see acked_sent_ms */
+	uint64_t wake_at_ms; /* deliver ELECTION_EV_TIMER no earlier than this; always set */
 	uint64_t lease_until_ms; /* master: may assign and acknowledge until then; else 0 */
 	struct election_message sends[ELECTION_SENDS_MAX];
 	uint32_t n_sends;
@@ -124,13 +137,64 @@ struct election_config {
 	uint64_t seed;
 };
 
-/* Factors of beat_ms. A voter grants nobody else for GUARD after it handled a beat of its master; the
- * master leads for LEASE after it sent a beat that a majority handled. LEASE <= GUARD x (1 - rho)
- * with rho = 10 %, the clock-rate error that is tolerated. */
+/* Factors of beat_ms. A voter grants nobody else for GUARD after it handled a beat of its master;
+ * the master leads for LEASE after it sent a beat that a majority handled. Every clock may run
+ * wrong by rho = 10 %, in either direction: LEASE <= GUARD x (1 - rho) / (1 + rho). */
 #define ELECTION_GUARD_BEATS 4.0
-#define ELECTION_LEASE_BEATS 3.5
+#define ELECTION_LEASE_BEATS 3.25
 
-struct election; /* below: the caller gives the memory; fields are election's own */
+/* What is known of one voter. */
+struct election_peer {
+	uint32_t boot;	/* the highest seen */
+	bool is_heard;	/* at least once; heard_ms: the last time */
+	bool is_failed; /* by the detector's word, until it is heard again */
+	bool is_healthy;
+	bool is_well; /* healthy without interruption since well_since_ms */
+	uint64_t heard_ms, well_since_ms;
+	uint64_t epoch; /* as its last beat says */
+	struct election_position position;
+	uint64_t acked_sent_ms; /* ours that it handled as its master's in this epoch */
+	uint64_t lost_ms[3];	/* when it last stopped being well; what damps it */
+	uint32_t n_losses;
+};
+
+/* The caller gives the memory; the fields are election's own. */
+struct election {
+	struct election_config cfg;
+	uint32_t self_index; /* n_voters: this server is no voter and only follows */
+	uint32_t n_majority;
+	uint64_t beat_ms, guard_ms, lease_ms;
+	uint64_t now_ms, random;
+	int phase;   /* see machine.h */
+	int pending; /* what waits for ELECTION_EV_PERSISTED */
+	uint64_t deadline_ms;
+
+	struct election_durable durable; /* on disk, or asked for */
+	uint64_t stored_epoch;		 /* on disk: what may be revealed */
+	uint64_t seen_epoch;		 /* the highest that anybody named */
+	uint16_t master, pending_for;
+	bool is_first_start, is_healthy;
+	struct election_position position;
+	struct election_peer peers[ELECTION_VOTERS_MAX]; /* in the order of cfg.voters */
+
+	/* Voter: grants nobody but guard_master before guard_until_ms. */
+	uint16_t guard_master; /* 0: whoever it was, a restart forgot it */
+	uint64_t guard_epoch, guard_until_ms;
+
+	/* Candidate: bitmaps by index in cfg.voters. */
+	uint64_t round;
+	uint32_t answered, granted, ignored, n_attempts;
+	uint16_t released_by;
+
+	/* Master. */
+	uint64_t leading_since_ms, lease_seen_ms, unhealthy_since_ms, outrun_since_ms;
+	bool is_outrun; /* a voter is in a higher epoch and has no master there */
+
+	uint64_t n_rejected;
+	enum election_role told_role; /* what role_changed last spoke of */
+	uint64_t told_epoch;
+	uint16_t told_master;
+};
 
 /* First start of a process: 'durable' is what the disk held (all zero: nothing), with boot already
  * raised by one; 'out' asks for it to be persisted. No message leaves before that. */

@@ -1,10 +1,11 @@
 /* ownership.h - which server owns which cell, and which stands by.
- * Weighted rendezvous hashing (Thaler and Ravishankar, 1998; weights after Schindelhauer and Schomaker, 2005)
- * with a load bound (Mirrokni, Thorup, Zadimoghaddam, 2018), and sticky: a cell whose owner lives stays
- * where it is. Decides; sends and stores nothing.
+ * Weighted rendezvous hashing (Thaler and Ravishankar, 1998; weights after Schindelhauer and
+ * Schomaker, 2005) with a load bound (Mirrokni, Thorup, Zadimoghaddam, 2018), and sticky: a cell
+ * whose owner lives stays where it is. Decides; sends and stores nothing.
  *
  * Thread:  control.
- * Memory:  works on the caller's arrays; nothing it returns has to be freed.
+ * Memory:  works on the caller's arrays; nothing it returns has to be freed. Arrays of cells are in
+ * the ascending order of their names (strcmp), all different: see ownership_cell_compare().
  * Returns: 0 done; <0 -errno, nothing changed.
  */
 #ifndef BELLWETHER_CP_OWNERSHIP_OWNERSHIP_H
@@ -23,11 +24,14 @@ struct ownership_token {
 int ownership_token_compare(struct ownership_token a, struct ownership_token b); /* <0, 0, >0 */
 
 struct ownership_cell {
-	char name[OWNERSHIP_NAME_BYTES]; /* zero-terminated; all different */
+	char name[OWNERSHIP_NAME_BYTES]; /* zero-terminated */
 	uint32_t weight;		 /* its load, e.g. its number of elements; > 0 */
 	uint16_t owner, standby;	 /* 0: nobody */
 	struct ownership_token token;	 /* of its present owner */
 };
+
+/* For qsort() and bsearch(): by name. */
+int ownership_cell_compare(const void *a, const void *b);
 
 struct ownership_server {
 	uint16_t id;
@@ -40,11 +44,13 @@ struct ownership_plan {
 	uint32_t n_standbys; /* cells that kept their owner and got another standby */
 };
 
-/* Gives every cell a living owner and, where two servers live, a living standby on another server, in
- * place. A cell with a living owner keeps it and its token. A cell whose owner is dead goes to its
- * standby when that lives, else to the best by hash under the load bound of 1.25 x mean. A cell that moves
- * gets the token (epoch, its generation + 1). With no living server nothing is changed and
- * owners stay as they are: -ENOENT. -EINVAL: two cells of one name, or a weight of zero. */
+/* Gives every cell a living owner and, where two servers live, a living standby on another server,
+ * in place. A cell with a living owner keeps it and its token. A cell whose owner is dead goes to
+ * its standby when that lives, else to the best by hash under the load bound of 1.25 x mean. A cell
+ * that moves gets the token (epoch, its generation + 1). With no living server nothing is changed
+ * and owners stay as they are: -ENOENT. -EINVAL: cells out of order or two of one name, a name that
+ * is empty or without an end, a weight of zero, two servers of one id, more of them than
+ * OWNERSHIP_SERVERS_MAX, or a cell whose token is of a later epoch than 'epoch'. */
 int ownership_plan(struct ownership_cell *cells, uint32_t n_cells,
 		   const struct ownership_server *servers, uint32_t n_servers, uint64_t epoch,
 		   struct ownership_plan *plan);
@@ -56,8 +62,10 @@ struct ownership_map {
 	uint32_t n_cells;
 };
 
-/* The one place where tokens of a map are judged: may 'next' replace 'held'? Yes when its position is
- * higher and no cell's token is lower than the held one's. */
+/* The one place where tokens of a map are judged: may 'next' replace 'held'? Yes when its position
+ * is higher and no cell's token is lower than the held one's. Cells may come and go with the
+ * inventory: reading it anew takes a new start of the master, hence a higher epoch, which fences
+ * what a cell of the same name had before. No: cells of 'next' out of order. */
 bool ownership_may_replace(const struct ownership_map *held, const struct ownership_map *next);
 
 #endif

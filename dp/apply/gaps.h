@@ -1,8 +1,9 @@
-/* gaps.h - which sequence numbers of which element are missing, so that one that comes late can be told
- * from a duplicate. The counts are fedmem's; here lies only what is needed to take one back.
- * A table of fixed size, touched when a gap opens and when a report is late, never by one in its turn. It
- * remembers the last GAPS_WINDOW numbers before the newest gap's end, of as many elements as it has
- * rows; two elements with gaps in one row displace each other. What it has forgotten stays counted as missing.
+/* gaps.h - which sequence numbers of which element are missing, so that one that comes late can be
+ * told from a duplicate. The counts are fedmem's; here lies only what is needed to take one back.
+ * A table of fixed size, touched when a gap opens and when a report is late, never by one in its
+ * turn. It remembers the last GAPS_WINDOW numbers before the newest gap's end, of as many elements
+ * as it has rows; two elements with gaps in one row displace each other. What it has forgotten
+ * stays counted as missing.
  *
  * Thread:  worker.
  * Memory:  gaps_create() allocates, gaps_destroy() frees.

@@ -77,9 +77,13 @@ bool ber_signed32(struct cursor contents, int32_t *value)
 
 bool ber_unsigned(struct cursor contents, uint64_t value_max, uint64_t *value)
 {
+	size_t full_width = value_max > UINT32_MAX ? 8 : 4;
 	size_t n_octets = cursor_left(&contents);
 
-	if (n_octets == 0 || n_octets > sizeof(*value) + 1 || (contents.at[0] & 0x80) != 0)
+	if (n_octets == 0 || n_octets > sizeof(*value) + 1)
+		return false;
+	/* Agents are met that leave out the zero octet before a high bit, in values of full width. */
+	if ((contents.at[0] & 0x80) != 0 && n_octets != full_width)
 		return false;
 	if (n_octets == sizeof(*value) + 1 && contents.at[0] != 0)
 		return false;

@@ -3,20 +3,20 @@
  *
  * Who writes what (nobody else does):
  *   control plane   element descriptions and their two look-up tables, the cell, server and rule
- *                   tables, the lease, its own beat
+ *                   tables, the lease
  *   worker          element states, alarms, the event ring, its statistics, the unknown sources
  * Readers are any threads of any process, as often as they like; they never slow the writer down.
  *
- * Thread:  a struct fedmem is safe to share between threads for reading. The functions under "control
- *          plane" belong to one thread, those of a struct fedmem_writer to the worker.
- * Memory:  fedmem_open() maps, fedmem_close() unmaps; nothing else has to be freed. Every read copies
- *          out; no pointer into the segment is handed out but by a fedmem_writer.
+ * Thread:  a struct fedmem is safe to share between threads for reading. The functions under
+ *          "control plane" belong to one thread, those of a struct fedmem_writer to the worker.
+ * Memory:  fedmem_open() maps, fedmem_close() unmaps; nothing else has to be freed. Every read
+ *          copies out; no pointer into the segment is handed out but by a fedmem_writer.
  * Returns: 0 done; <0 -errno, nothing changed; >0 an enum fedmem_answer, nothing changed.
+ *
  * Consistency: every record that can be read while it is written carries a sequence lock (Lameter,
- *          "Effective synchronization on Linux/NUMA systems", 2005; ordering after Boehm, "Can seqlocks get along
- *          with programming language memory models?", 2012). A worker keeps the image that a record
- *          had before it touched it; what a killed one left half-written is put back when the next
- *          one starts.
+ * "Effective synchronization on Linux/NUMA systems", 2005; ordering after Boehm, "Can seqlocks get
+ * along with programming language memory models?", 2012). A worker keeps the image that a record
+ * had before it touched it; what a killed one left half-written is put back when the next starts.
  */
 #ifndef BELLWETHER_DP_FEDMEM_FEDMEM_H
 #define BELLWETHER_DP_FEDMEM_FEDMEM_H
@@ -34,9 +34,9 @@
 enum fedmem_answer {
 	FEDMEM_NOT_FOUND = 1,
 	FEDMEM_FULL,	      /* the table has no room; the caller counts and says so */
-	FEDMEM_BUSY,	      /* the record stayed half-written for the whole wait: its writer is dead or stopped */
+	FEDMEM_BUSY,	      /* the record stays half-written: its writer is dead or stopped */
 	FEDMEM_OTHER_LAYOUT,  /* the segment there has another layout version; see 'why' */
-	FEDMEM_OTHER_SIZES,   /* the segment there has other table sizes, or is another server's; see 'why' */
+	FEDMEM_OTHER_SIZES,   /* ... other table sizes, or is another server's; see 'why' */
 	FEDMEM_NOT_A_SEGMENT, /* the file there is something else, or damaged; see 'why' */
 };
 
@@ -96,11 +96,11 @@ struct fedmem_server {
 	uint8_t is_self;
 	uint8_t has_relay_mac;
 	uint64_t epoch;
-	uint64_t last_heard_ns;		    /* CLOCK_BOOTTIME */
+	uint64_t last_heard_ns;		     /* CLOCK_BOOTTIME */
 	struct fedmem_address relay_address; /* where its data plane takes relayed datagrams */
 	uint8_t relay_mac[6];
 	uint16_t pad;
-	uint32_t relay_boot_tx; /* of our data plane, under which we send to it; 0: may not send yet */
+	uint32_t relay_boot_tx; /* of our data plane, that we send under; 0: may not yet */
 	uint32_t relay_boot_rx; /* of its data plane, as it announces it; 0: not known */
 	uint8_t relay_key_tx[FEDMEM_KEY_BYTES];
 	uint8_t relay_key_rx[FEDMEM_KEY_BYTES];
@@ -131,10 +131,10 @@ struct fedmem_rule {
 	uint8_t severity; /* FEDMEM_CLEARED: it clears */
 	uint8_t resource_oid_bytes;
 	uint8_t text_oid_bytes;
-	uint8_t resource_oid[FEDMEM_OID_BYTES]; /* prefix of the binding whose value names the resource */
+	uint8_t resource_oid[FEDMEM_OID_BYTES]; /* prefix of the binding that names it */
 	uint8_t text_oid[FEDMEM_OID_BYTES];	/* ... whose value becomes the text */
 	char type[FEDMEM_TYPE_BYTES];		/* alarm-type-id, RFC 8632 4.2 */
-	char resource[FEDMEM_RESOURCE_BYTES];	/* put before the binding's value; alone without one */
+	char resource[FEDMEM_RESOURCE_BYTES];	/* before the binding's value, or alone */
 	uint32_t pad;
 };
 
@@ -149,10 +149,11 @@ struct fedmem_metric {
 
 struct fedmem_state {
 	_Atomic uint32_t seq;
-	/* Most recently raised one; FEDMEM_NONE. The chain holds raised and gone ones. Who follows it while the
-	 * worker runs stops at an alarm that another 'element' has got, and after n_alarms raised ones. */
+	/* Most recently raised one; FEDMEM_NONE. The chain holds raised and gone ones. Who follows
+	 * it while the worker runs stops at an alarm that another 'element' has got, and after
+	 * n_alarms raised ones. */
 	uint32_t alarm_first;
-	uint64_t element_id;  /* whose state this is: a slot can get another element */
+	uint64_t element_id;	   /* whose state this is: a slot can get another element */
 	struct fedmem_token token; /* under which it is kept; another than the cell's: it is void */
 	uint64_t first_seen_ns, last_seen_ns; /* CLOCK_REALTIME; the first under this token */
 	uint64_t n_reports;
@@ -178,10 +179,10 @@ struct fedmem_alarm {
 	uint16_t pad;
 	uint64_t element_id;
 	struct fedmem_token token;
-	uint64_t raised_ns, changed_ns, last_ns; /* CLOCK_REALTIME: first raised, state changed, seen */
-	uint64_t count;				 /* notifications since it was raised */
-	uint64_t boot, sequence;		 /* of the source at the last change; 0: it has none */
-	uint64_t change;			 /* event number of the last change on this server */
+	uint64_t raised_ns, changed_ns, last_ns; /* CLOCK_REALTIME: raised, state changed, seen */
+	uint64_t count;		 /* notifications since it was raised */
+	uint64_t boot, sequence; /* of the source at the last change; 0: it has none */
+	uint64_t change;	 /* event number of the last change on this server */
 	char type[FEDMEM_TYPE_BYTES];
 	char resource[FEDMEM_RESOURCE_BYTES];
 	char qualifier[FEDMEM_QUALIFIER_BYTES];
@@ -217,17 +218,18 @@ struct fedmem; /* opaque: see segment.h */
 
 /* Attaches to the segment at cfg->path, or makes it when there is none. Two processes may do so at
  * once. On a failure or an answer 'why' says in words what was found and what was wanted: both
- * versions, both sizes. -EINVAL: sizes out of range. -ENOSPC: the file system is full; the file is left
- * empty then. */
+ * versions, both sizes. -EINVAL: sizes out of range. -ENOSPC: the file system is full; the file is
+ * left empty then. */
 int fedmem_open(struct fedmem **out, const struct fedmem_config *cfg, char *why, size_t why_bytes);
 const struct fedmem_sizes *fedmem_sizes(const struct fedmem *fm);
 uint64_t fedmem_bytes(const struct fedmem_sizes *sizes); /* of a segment with these tables */
 
 /* ---- Control plane ---- */
 
-/* Describes the element with this id: changes it in place, or takes a free slot for it. '*slot' may be
- * NULL. FEDMEM_FULL: no slot left. -EEXIST: another element has the address. -EINVAL: id 0. -ENOMEM, with the
- * first call only. That call also puts right what a killed control plane left half-changed. */
+/* Describes the element with this id: changes it in place, or takes a free slot for it. '*slot' may
+ * be NULL. FEDMEM_FULL: no slot left. -EEXIST: another element has the address. -EINVAL: id 0.
+ * -ENOMEM, with the first call only. That call also puts right what a killed control plane left
+ * half-changed. */
 int fedmem_element_put(struct fedmem *fm, const struct fedmem_element *e, uint32_t *slot);
 /* FEDMEM_NOT_FOUND: no such element. */
 int fedmem_element_remove(struct fedmem *fm, uint64_t id);
@@ -239,8 +241,9 @@ int fedmem_rules_publish(struct fedmem *fm, const struct fedmem_rule *rules, uin
 
 /* The data plane applies as owner until this moment (CLOCK_BOOTTIME), and no longer. */
 void fedmem_lease_set(struct fedmem *fm, uint64_t until_ns);
-/* The data plane asks for a new relay boot with every start of its own; the control plane answers by
- * publishing a server table whose relay_boot_tx were made for it, and naming the wish that it met. */
+/* The data plane asks for a new relay boot with every start of its own; the control plane answers
+ * by publishing a server table whose relay_boot_tx were made for it, and naming the wish that it
+ * met. */
 uint32_t fedmem_relay_boot_wanted(const struct fedmem *fm);
 void fedmem_relay_boot_given(struct fedmem *fm, uint32_t wanted);
 
@@ -251,23 +254,23 @@ uint64_t fedmem_event_overflows(const struct fedmem *fm);
 
 /* ---- Any reader ---- */
 
-/* FEDMEM_NOT_FOUND; or FEDMEM_BUSY, after a few looks and without sleeping: the element is being renumbered
- * at this moment. */
+/* FEDMEM_NOT_FOUND; or FEDMEM_BUSY, after a few looks and without sleeping: the element is being
+ * renumbered at this moment. */
 int fedmem_find_by_address(const struct fedmem *fm, const struct fedmem_address *a, uint32_t *slot);
 int fedmem_find_by_id(const struct fedmem *fm, uint64_t id, uint32_t *slot);
 /* FEDMEM_NOT_FOUND: the slot is free, or out of range. */
 int fedmem_element_get(const struct fedmem *fm, uint32_t slot, struct fedmem_element *e);
 uint32_t fedmem_elements_version(const struct fedmem *fm); /* rises with every put and remove */
 
-/* Copies of a whole table; '*version' rises with every publish (0: never published). '*n' says how many
- * there are; 'room' records fit at 'out'. FEDMEM_FULL: room is too small. */
+/* Copies of a whole table; '*version' rises with every publish (0: never published). '*n' says how
+ * many there are; 'room' records fit at 'out'. FEDMEM_FULL: room is too small. */
 int fedmem_cells_get(const struct fedmem *fm, struct fedmem_cell *out, uint32_t room, uint32_t *n,
 		     uint32_t *version);
 int fedmem_servers_get(const struct fedmem *fm, struct fedmem_server *out, uint32_t room,
 		       uint32_t *n, uint32_t *version);
 int fedmem_rules_get(const struct fedmem *fm, struct fedmem_rule *out, uint32_t room, uint32_t *n,
 		     uint32_t *version);
-uint32_t fedmem_cells_version(const struct fedmem *fm);	  /* one load: for a look before each burst */
+uint32_t fedmem_cells_version(const struct fedmem *fm); /* one load: for a look before each burst */
 uint32_t fedmem_servers_version(const struct fedmem *fm);
 uint32_t fedmem_rules_version(const struct fedmem *fm);
 
@@ -275,8 +278,8 @@ uint64_t fedmem_lease_until(const struct fedmem *fm);
 uint32_t fedmem_relay_boot_met(const struct fedmem *fm);
 
 /* A consistent copy, never a torn one. 'metrics' may be NULL, else has room for
- * sizes->metrics_per_element and is filled with out->n_metrics of them. FEDMEM_NOT_FOUND: nothing was
- * ever written for the slot. FEDMEM_BUSY: see there. */
+ * sizes->metrics_per_element and is filled with out->n_metrics of them. FEDMEM_NOT_FOUND: nothing
+ * was ever written for the slot. FEDMEM_BUSY: see there. */
 int fedmem_state_read(const struct fedmem *fm, uint32_t slot, struct fedmem_state *out,
 		      struct fedmem_metric *metrics);
 /* FEDMEM_NOT_FOUND: the entry is free, or out of range. */
@@ -285,12 +288,12 @@ int fedmem_alarm_read(const struct fedmem *fm, uint32_t index, struct fedmem_ala
 bool fedmem_token_equal(struct fedmem_token a, struct fedmem_token b);
 int fedmem_token_compare(struct fedmem_token a, struct fedmem_token b); /* <0, 0, >0 */
 
-/* The last snapshot that the worker published: a moment between two bursts. FEDMEM_NOT_FOUND: none yet. */
+/* The last snapshot that the worker published: a moment between two bursts. FEDMEM_NOT_FOUND: none
+ * yet. */
 int fedmem_stats_read(const struct fedmem *fm, struct stats *out);
 uint32_t fedmem_unknowns_read(const struct fedmem *fm, struct fedmem_unknown *out, uint32_t room);
 
-/* When the data plane's worker last said that it runs (CLOCK_BOOTTIME), how often it was started, and
- * when the control plane last said so. */
+/* When the data plane's worker last said that it runs (CLOCK_BOOTTIME); how often it was started. */
 uint64_t fedmem_dp_beat_ns(const struct fedmem *fm);
 uint64_t fedmem_dp_starts(const struct fedmem *fm);
 uint32_t fedmem_alarms_used(const struct fedmem *fm); /* entries that are not free */
@@ -300,9 +303,9 @@ uint32_t fedmem_alarms_used(const struct fedmem *fm); /* entries that are not fr
 struct fedmem_writer; /* one per segment at a time */
 
 /* Puts right what a killed writer left half-written; rebuilds from the alarm records alone whatever
- * follows from them (index, free list, each element's chain, n_alarms and worst); raises the overflow
- * word, so that the control plane reads everything anew; counts the start and asks for a relay
- * boot. '*n_repaired' says how many records it had to put back.
+ * follows from them (index, free list, each element's chain, n_alarms and worst); raises the
+ * overflow word, so that the control plane reads everything anew; counts the start and asks for a
+ * relay boot. '*n_repaired' says how many records it had to put back.
  * -EBUSY: another living process writes this segment. -ESTALE: another file has taken its place. */
 int fedmem_writer_open(struct fedmem_writer **out, struct fedmem *fm, uint32_t *n_repaired);
 
@@ -329,11 +332,11 @@ struct fedmem_alarm_key {
 /* The alarm with this key, raised or gone, of the element's present state. NULL: there is none. */
 const struct fedmem_alarm *fedmem_alarm_find(const struct fedmem_writer *w,
 					     const struct fedmem_alarm_key *key);
-/* Opens the alarm with this key, or a free entry with the key in it (state FREE), to be changed in place
- * until _commit; who leaves it FREE gives it back. When the table is full the longest gone one makes
- * room, then one whose cell moved on or whose element was removed. NULL: all are raised. The key, 'element',
- * 'element_id', 'token' and 'next' are not the caller's to change.
- * The state record of the element must be current (begun and committed under its token) before. */
+/* Opens the alarm with this key, or a free entry with the key in it (state FREE), to be changed in
+ * place until _commit; who leaves it FREE gives it back. When the table is full the longest gone
+ * one makes room, then one whose cell moved on or whose element was removed. NULL: all are raised.
+ * The key, 'element', 'element_id', 'token' and 'next' are not the caller's to change. The state
+ * record of the element must be current (begun and committed under its token) before. */
 struct fedmem_alarm *fedmem_alarm_begin(struct fedmem_writer *w,
 					const struct fedmem_alarm_key *key);
 /* Commits, keeps index and chain, and, when 'kind' is not 0, gives the change its number and puts

@@ -6,9 +6,9 @@
  *
  * Thread:  one writer, any number of readers. An entry that moves back is copied first and erased
  *          then; a reader between the two places can still miss it, so 'moves' counts the moves,
- * and a look-up that found nothing while it rose has to be made again. Memory:  the caller's,
- * position-independent: 'entries' (LINE_TABLE_BYTES of a line each, aligned to it, zeroed) and
- * 'moves' may lie in a shared segment.
+ *          and a look-up that found nothing while it rose has to be made again.
+ * Memory:  the caller's, position-independent: 'entries' (LINE_TABLE_BYTES of a line each, aligned
+ *          to it, zeroed) and 'moves' may lie in a shared segment.
  */
 #ifndef BELLWETHER_DP_FEDMEM_LINE_TABLE_H
 #define BELLWETHER_DP_FEDMEM_LINE_TABLE_H

@@ -72,8 +72,7 @@ struct journal {
 };
 
 struct segment_header {
-	/* the maker, once; 'magic' last. The first 16 octets are the same in every layout version.
-	 */
+	/* the maker, once; 'magic' last. The first 16 octets are the same in every version. */
 	_Atomic uint64_t magic;
 	uint32_t version;
 	uint32_t server_id;

@@ -26,14 +26,15 @@ struct message {
 	uint64_t report_bitmap;
 };
 
-/* False: no message, whoever it came from: too short, another version, or fields that do not go together. */
+/* False: no message, whoever it came from: too short, another version, or fields that do not go
+ * together. */
 bool message_read(struct message *m, const uint8_t *octets, uint16_t n_bytes);
 /* Of a message that was read. */
 bool message_is_authentic(const struct message *m, const uint8_t key[FEDMEM_KEY_BYTES],
 			  const uint8_t *octets, uint16_t n_bytes);
 
-/* Writes header and tag around the datagram, which already lies at octets + RELAY_HEADER_BYTES; n_bytes
- * is the length of all three. */
+/* Writes header and tag around the datagram, which already lies at octets + RELAY_HEADER_BYTES;
+ * n_bytes is the length of all three. */
 void message_write(uint8_t *octets, uint16_t n_bytes, const struct message *m,
 		   const uint8_t key[FEDMEM_KEY_BYTES]);
 

@@ -1,5 +1,5 @@
-/* stream.h - what relay.c and stream.c share: the relay and its peers. relay.c decides where an alarm waits;
- * stream.c speaks with one peer.
+/* stream.h - what relay.c and stream.c share: the relay and its peers. relay.c decides where an
+ * alarm waits; stream.c speaks with one peer.
  *
  * Thread:  worker.
  * Memory:  everything belongs to the struct relay.
@@ -15,8 +15,8 @@
 #include "dp/relay/spool.h"
 #include "dp/seal/seal.h"
 
-/* A peer stays known by its id when it leaves the server table: if it comes back with the same boots, what
- * it sent before is still seen to be repeated. */
+/* A peer stays known by its id when it leaves the server table: if it comes back with the same
+ * boots, what it sent before is still seen to be repeated. */
 struct peer {
 	uint16_t id; /* 0: the entry is not used */
 	bool is_listed;
@@ -29,7 +29,7 @@ struct peer {
 	struct spool_queue queue;
 	uint32_t next;	     /* to be sent; SPOOL_NONE: all are in flight */
 	uint32_t n_flying;   /* sent since the last time-out, before 'next' in the queue */
-	uint32_t n_timeouts; /* since it last acknowledged something new; at most RESEND_DOUBLINGS */
+	uint32_t n_timeouts; /* since it acknowledged something new; RESEND_DOUBLINGS at most */
 	uint64_t due_ns;     /* time-out of what is in flight */
 
 	/* From it. */

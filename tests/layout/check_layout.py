@@ -19,7 +19,7 @@ DOORS = [
     ("libcyaml and libyaml", re.compile(r"^(cyaml/|yaml\.h)"), ["dp/conf"]),
     ("libsodium", re.compile(r"^sodium"), ["dp/seal", "tests/unit/dp"]),
     ("libsmartcols", re.compile(r"^libsmartcols"), ["cp/cli"]),
-    ("jansson", re.compile(r"^jansson"), ["cp/cli"]),
+    ("jansson", re.compile(r"^jansson"), ["cp/cli", "tests"]),
     ("net-snmp", re.compile(r"^net-snmp/"), ["tests"]),
     ("libuv", re.compile(r"^uv\.h"), ["cp", "tests"]),
     ("cmocka", re.compile(r"^cmocka"), ["tests"]),

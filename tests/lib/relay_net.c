@@ -292,23 +292,26 @@ void net_check(struct net *n)
 static void deliver_all(struct net *n)
 {
 	static struct net_frame under_way[NET_FRAMES];
-	uint32_t n_under_way = n->n_frames;
+	uint32_t n_left = n->n_frames;
+	uint16_t order[NET_FRAMES];
 
-	memcpy(under_way, n->frames, n_under_way * sizeof(*under_way));
+	memcpy(under_way, n->frames, n_left * sizeof(*under_way));
 	n->n_frames = 0;
-	while (n_under_way > 0) {
+	for (uint32_t i = 0; i < n_left; i++)
+		order[i] = i;
+	while (n_left > 0) {
 		/* Without faults in their order, else now and then another one, or later. */
 		uint32_t i = 0;
+		const struct net_frame *f;
 
 		if (n->delay > 0 && net_random(n, 100) < n->delay)
-			i = net_random(n, n_under_way);
-		struct net_frame f = under_way[i];
-
-		memmove(&under_way[i], &under_way[i + 1], (--n_under_way - i) * sizeof(f));
+			i = net_random(n, n_left);
+		f = &under_way[order[i]];
+		memmove(&order[i], &order[i + 1], (--n_left - i) * sizeof(order[0]));
 		if (n->delay > 0 && net_random(n, 100) < n->delay)
-			put_frame(n, &f);
+			put_frame(n, f);
 		else
-			net_deliver(n, f.to, f.octets, f.n_bytes);
+			net_deliver(n, f->to, f->octets, f->n_bytes);
 		net_check(n);
 	}
 }

@@ -1,7 +1,8 @@
-/* relay_net.h - some servers' relays in one process, joined by a network that loses, repeats, reorders and
- * cuts. What a worker would do around a relay is done here in the shortest way: a datagram says which cell
- * it is of and its serial number among those that one server gave for that cell; to apply it is to write
- * that into a log. Every step checks all equations of all servers.
+/* relay_net.h - some servers' relays in one process, joined by a network that loses, repeats,
+ * reorders and cuts. What a worker would do around a relay is done here in the shortest way: a
+ * datagram says which cell it is of and its serial number among those that one server gave for
+ * that cell; to apply it is to write that into a log. Every step checks all equations of all
+ * servers.
  *
  * Thread:  one.
  * Memory:  net_init() fills, net_fini() frees what is behind it.
@@ -14,11 +15,11 @@
 
 #include "dp/relay/relay.h"
 
-#define NET_NODES  3
-#define NET_CELLS  8
-#define NET_FRAMES 4096
-#define NET_LOG	   16384
-#define NET_STEP_NS UINT64_C(1000000)
+#define NET_NODES     3
+#define NET_CELLS     8
+#define NET_FRAMES    4096
+#define NET_LOG	      16384
+#define NET_STEP_NS   UINT64_C(1000000)
 #define NET_RESEND_NS (4 * NET_STEP_NS)
 
 struct net;
@@ -67,12 +68,14 @@ struct net {
 	uint64_t n_sent; /* frames, before the network did anything to them */
 };
 
-/* All nodes are up, know each other, own nothing and hold their leases. Server ids are index + 1. */
+/* All nodes are up, know each other, own nothing and hold their leases. Server ids are index + 1.
+ * */
 void net_init(struct net *n, uint64_t seed);
 void net_fini(struct net *n);
 uint32_t net_random(struct net *n, uint32_t below);
 
-/* The relay again, with what 'n->cfg', 'n->frame_max' and 'n->has_port' say; its statistics go on. */
+/* The relay again, with what 'n->cfg', 'n->frame_max' and 'n->has_port' say; its statistics go on.
+ * */
 void net_start(struct net *n, int node);
 void net_stop(struct net *n, int node);
 /* A new boot of the data plane; nobody else is told. */
@@ -80,12 +83,14 @@ void net_restart(struct net *n, int node);
 
 /* Tells the node the boots of all others, and which of them there are. */
 void net_tell_servers(struct net *n, int node);
-/* Tells the node: 'owner' (an index, or -1) has the cell now. A new generation when that is new to it. */
+/* Tells the node: 'owner' (an index, or -1) has the cell now. A new generation when that is new to
+ * it. */
 void net_tell_owner(struct net *n, int node, uint32_t cell, int owner, uint64_t generation);
 void net_tell_owner_all(struct net *n, uint32_t cell, int owner, uint64_t generation);
 void net_tell_lease(struct net *n, int node, bool may_own);
 
-/* A datagram of so many octets (at least 12) comes from an element; applied or given to the relay. */
+/* A datagram of so many octets (at least 12) comes from an element; applied or given to the relay.
+ * */
 bool net_ingest(struct net *n, int node, uint32_t cell, bool is_alarm, uint16_t n_bytes);
 /* Hands a frame to its node as a worker would. */
 void net_deliver(struct net *n, int node, const uint8_t *frame, uint16_t n_bytes);
@@ -98,7 +103,8 @@ void net_check(struct net *n); /* all equations */
 
 /* How often it was applied on the node. */
 uint32_t net_count(const struct net *n, int node, int ingest, uint32_t cell, uint32_t serial);
-/* The node applied 1..n of the ingest server's for the cell, each once, in this order, and nothing else. */
+/* The node applied 1..n of the ingest server's for the cell, each once, in this order, and nothing
+ * else. */
 void net_assert_once_in_order(const struct net *n, int node, int ingest, uint32_t cell,
 			      uint32_t n_serials);
 

@@ -51,7 +51,7 @@ static void alarms_reach_the_owner_once_and_in_order(void **state)
 {
 	net_tell_owner_all(&net, 0, 1, 1);
 	ingest_alarms(0, 0, 700); /* more than one window */
-	net_settle(&net, 50);
+	net_settle(&net, 8);	  /* three windows, no waiting for time-outs */
 	net_assert_once_in_order(&net, 1, 0, 0, 700);
 	assert_int_equal(count(0, STATS_RELAY_ACKNOWLEDGED), 700);
 	assert_int_equal(count(0, STATS_RELAY_RESENT), 0);
@@ -78,7 +78,7 @@ static void loss_repeats_and_reordering_change_neither_number_nor_order(void **s
 	for (uint64_t seed = 1; seed <= 20; seed++) {
 		net_fini(&net);
 		net_init(&net, seed);
-		print_message("seed %lu\n", seed);
+		print_message("# seed %lu\n", seed);
 		net.loss = 30;
 		net.repeat = 20;
 		net.delay = 20;
@@ -379,6 +379,19 @@ static void a_restarted_peer_gets_what_it_has_not_acknowledged(void **state)
 	assert_int_equal(net.nodes[1].log[net.nodes[1].n_log - 1].serial, 15);
 }
 
+static void a_restarted_peer_gets_all_at_once_however_long_it_was_silent(void **state)
+{
+	net_tell_owner_all(&net, 0, 1, 1);
+	cut(0, 1, true);
+	ingest_alarms(0, 0, 200);
+	steps(200);
+	cut(0, 1, false);
+	net_restart(&net, 1);
+	net_tell_servers(&net, 0);
+	steps(1);
+	net_assert_once_in_order(&net, 1, 0, 0, 200);
+}
+
 static void our_own_restart_loses_the_spool_by_name_and_streams_start_anew(void **state)
 {
 	net_tell_owner_all(&net, 0, 1, 1);
@@ -495,7 +508,7 @@ static void under_anything_no_alarm_is_lost_and_the_newest_comes_last(void **sta
 
 		net_fini(&net);
 		net_init(&net, seed);
-		print_message("seed %lu\n", seed);
+		print_message("# seed %lu\n", seed);
 		net.loss = 20;
 		net.repeat = 10;
 		net.delay = 20;
@@ -544,6 +557,7 @@ int main(void)
 		CLAIM(a_full_spool_loses_alarms_by_name),
 		CLAIM(an_alarm_longer_than_the_ports_frames_is_lost_by_name),
 		CLAIM(a_restarted_peer_gets_what_it_has_not_acknowledged),
+		CLAIM(a_restarted_peer_gets_all_at_once_however_long_it_was_silent),
 		CLAIM(our_own_restart_loses_the_spool_by_name_and_streams_start_anew),
 		CLAIM(a_peer_that_leaves_the_table_and_returns_repeats_nothing),
 		CLAIM(under_anything_no_alarm_is_lost_and_the_newest_comes_last),

@@ -1,0 +1,84 @@
+/* codec.h - how a message of ours and its generated struct become each other; one codec a message.
+ *
+ * Thread:  any.
+ * Memory:  'fill' and 'read' take from the arena and may borrow from their input, which lives as
+ *          long.
+ * Returns: 0; -ENOMEM; 'read' also -EBADMSG.
+ */
+#ifndef BELLWETHER_CP_WIRE_CODEC_H
+#define BELLWETHER_CP_WIRE_CODEC_H
+
+#include "bellwether.pb-c.h"
+#include "cp/wire/arena.h"
+#include "cp/wire/text.h"
+#include "cp/wire/wire.h"
+
+struct codec {
+	const ProtobufCMessageDescriptor *descriptor;
+	size_t bytes; /* of our struct */
+	int (*fill)(struct arena *a, const void *ours, void *generated);
+	int (*read)(struct arena *a, const void *generated, void *ours);
+};
+
+int codec_pack(const struct codec *c, const void *ours, struct wire_bytes *out);
+int codec_unpack(const struct codec *c, const uint8_t *bytes, size_t n, void **out);
+
+/* Defines wire_NAME_pack() and wire_NAME_unpack() by 'fill_NAME' and 'read_NAME'. */
+#define CODEC(name, Generated, descriptor_)                                                        \
+	static int fill_any_##name(struct arena *a, const void *ours, void *generated)             \
+	{                                                                                          \
+		return fill_##name(a, (const struct wire_##name *)ours, (Generated *)generated);   \
+	}                                                                                          \
+	static int read_any_##name(struct arena *a, const void *generated, void *ours)             \
+	{                                                                                          \
+		return read_##name(a, (const Generated *)generated, (struct wire_##name *)ours);   \
+	}                                                                                          \
+	static const struct codec codec_##name = {                                                 \
+		&descriptor_, sizeof(struct wire_##name), fill_any_##name, read_any_##name};       \
+	int wire_##name##_pack(const struct wire_##name *m, struct wire_bytes *out)                \
+	{                                                                                          \
+		return codec_pack(&codec_##name, m, out);                                          \
+	}                                                                                          \
+	int wire_##name##_unpack(const uint8_t *bytes, size_t n, struct wire_##name **out)         \
+	{                                                                                          \
+		void *m;                                                                           \
+		int err = codec_unpack(&codec_##name, bytes, n, &m);                               \
+                                                                                                   \
+		if (err == 0)                                                                      \
+			*out = m;                                                                  \
+		return err;                                                                        \
+	}
+
+/* 'n' initialised generated structs, as the array of pointers that protobuf-c wants. */
+void *codec_rows(struct arena *a, const ProtobufCMessageDescriptor *d, uint32_t n);
+/* One; NULL: no memory. */
+void *codec_row(struct arena *a, const ProtobufCMessageDescriptor *d);
+
+/* Sets a generated struct's text; leaves the function with -ENOMEM. */
+#define CODEC_TEXT(a, to, from)                                                                    \
+	do {                                                                                       \
+		(to) = text_for_sending((a), (from));                                              \
+		if ((to) == NULL)                                                                  \
+			return -ENOMEM;                                                            \
+	} while (0)
+
+static inline bool codec_is_server_id(uint32_t id)
+{
+	return id <= UINT16_MAX; /* 0: none */
+}
+
+/* Parts that more than one file's messages hold. */
+int codec_fill_token(struct arena *a, const struct wire_token *t, Bellwether__Token **out);
+struct wire_token codec_read_token(const Bellwether__Token *t);
+int codec_fill_cells(struct arena *a, const struct wire_cell *cells, uint32_t n,
+		     Bellwether__Cell ***out);
+int codec_read_cells(struct arena *a, Bellwether__Cell *const *cells, size_t n,
+		     struct wire_cell **out);
+int codec_fill_alarms(struct arena *a, const struct wire_alarm *alarms, uint32_t n,
+		      Bellwether__AlarmRecord ***out);
+int codec_read_alarms(struct arena *a, Bellwether__AlarmRecord *const *alarms, size_t n,
+		      struct wire_alarm **out);
+/* -EBADMSG: an id that no server can have. */
+int codec_read_silent(struct arena *a, const uint32_t *ids, size_t n, uint32_t **out);
+
+#endif

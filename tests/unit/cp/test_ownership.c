@@ -1,0 +1,293 @@
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cp/ownership/ownership.h"
+
+#define CELLS	4096
+#define SERVERS 64
+
+static struct ownership_cell cells[CELLS], before[CELLS];
+static struct ownership_server servers[SERVERS];
+static struct ownership_plan plan;
+
+static int setup(void **state)
+{
+	memset(cells, 0, sizeof(cells));
+	for (int i = 0; i < CELLS; i++) {
+		snprintf(cells[i].name, sizeof(cells[i].name), "region-%04d", i);
+		cells[i].weight = 1;
+	}
+	for (int i = 0; i < SERVERS; i++)
+		servers[i] = (struct ownership_server){.id = i + 1, .weight = 1, .is_alive = true};
+	return 0;
+}
+
+static uint32_t load_of(uint16_t id, uint32_t n_cells)
+{
+	uint32_t load = 0;
+
+	for (uint32_t i = 0; i < n_cells; i++)
+		load += cells[i].owner == id ? cells[i].weight : 0;
+	return load;
+}
+
+static void assert_placed(uint32_t n_cells, uint32_t n_servers)
+{
+	for (uint32_t i = 0; i < n_cells; i++) {
+		const struct ownership_cell *c = &cells[i];
+
+		assert_in_range(c->owner, 1, n_servers);
+		assert_in_range(c->standby, 1, n_servers);
+		assert_true(servers[c->owner - 1].is_alive);
+		assert_true(servers[c->standby - 1].is_alive);
+		assert_int_not_equal(c->owner, c->standby);
+	}
+}
+
+static void every_cell_gets_a_living_owner_and_another_standby(void **state)
+{
+	servers[7].is_alive = servers[63].is_alive = false;
+	assert_int_equal(ownership_plan(cells, CELLS, servers, SERVERS, 1, &plan), 0);
+	assert_placed(CELLS, SERVERS);
+	assert_int_equal(plan.n_moved, CELLS);
+	assert_int_equal(plan.n_standbys, 0);
+	for (int i = 0; i < CELLS; i++) {
+		assert_int_equal(cells[i].token.epoch, 1);
+		assert_int_equal(cells[i].token.generation, 1);
+	}
+}
+
+static void load_stays_within_the_bound(void **state)
+{
+	ownership_plan(cells, CELLS, servers, SERVERS, 1, &plan);
+	for (int i = 0; i < SERVERS; i++)
+		assert_in_range(load_of(i + 1, CELLS), 1, CELLS / SERVERS * 125 / 100);
+}
+
+static void load_follows_the_servers_weights(void **state)
+{
+	servers[0].weight = 3;
+	servers[1].weight = 1;
+	ownership_plan(cells, CELLS, servers, 2, 1, &plan);
+	/* Three quarters are expected; the binomial's deviation is 28. */
+	assert_in_range(load_of(1, CELLS), CELLS * 3 / 4 - 140, CELLS * 3 / 4 + 140);
+}
+
+static void heavy_cells_are_spread_by_weight_not_by_number(void **state)
+{
+	uint32_t total = 0;
+
+	for (int i = 0; i < CELLS; i++)
+		total += cells[i].weight = i % 100 == 0 ? 100 : 1;
+	ownership_plan(cells, CELLS, servers, 8, 1, &plan);
+	for (int i = 0; i < 8; i++)
+		assert_in_range(load_of(i + 1, CELLS), 1, total / 8 * 135 / 100);
+}
+
+static void a_new_plan_of_a_settled_map_changes_nothing(void **state)
+{
+	ownership_plan(cells, CELLS, servers, SERVERS, 1, &plan);
+	memcpy(before, cells, sizeof(cells));
+	assert_int_equal(ownership_plan(cells, CELLS, servers, SERVERS, 2, &plan), 0);
+	assert_memory_equal(before, cells, sizeof(cells));
+	assert_int_equal(plan.n_moved, 0);
+	assert_int_equal(plan.n_standbys, 0);
+}
+
+static void only_a_dead_servers_cells_move_and_they_go_to_their_standbys(void **state)
+{
+	uint32_t n_moved = 0, n_standbys = 0;
+
+	ownership_plan(cells, CELLS, servers, SERVERS, 1, &plan);
+	memcpy(before, cells, sizeof(cells));
+	servers[4].is_alive = false;
+	assert_int_equal(ownership_plan(cells, CELLS, servers, SERVERS, 2, &plan), 0);
+	assert_placed(CELLS, SERVERS);
+	for (int i = 0; i < CELLS; i++) {
+		if (before[i].owner == 5) {
+			n_moved++;
+			assert_int_equal(cells[i].owner, before[i].standby);
+			assert_int_equal(cells[i].token.epoch, 2);
+			assert_int_equal(cells[i].token.generation, 2);
+			continue;
+		}
+		assert_int_equal(cells[i].owner, before[i].owner);
+		assert_int_equal(ownership_token_compare(cells[i].token, before[i].token), 0);
+		n_standbys += before[i].standby == 5;
+		if (before[i].standby != 5)
+			assert_int_equal(cells[i].standby, before[i].standby);
+	}
+	assert_true(n_moved > 0 && n_standbys > 0);
+	assert_int_equal(plan.n_moved, n_moved);
+	assert_int_equal(plan.n_standbys, n_standbys);
+	for (int i = 0; i < SERVERS; i++)
+		assert_in_range(load_of(i + 1, CELLS), 0, CELLS / (SERVERS - 1) * 135 / 100);
+}
+
+static void a_cell_that_lost_owner_and_standby_goes_to_a_third_server(void **state)
+{
+	ownership_plan(cells, 1, servers, 3, 1, &plan);
+	servers[cells[0].owner - 1].is_alive = servers[cells[0].standby - 1].is_alive = false;
+	assert_int_equal(ownership_plan(cells, 1, servers, 3, 1, &plan), 0);
+	assert_true(servers[cells[0].owner - 1].is_alive);
+	assert_int_equal(cells[0].standby, 0);
+	assert_int_equal(cells[0].token.generation, 2);
+}
+
+static void a_server_that_comes_gives_the_single_ones_cells_a_standby(void **state)
+{
+	ownership_plan(cells, 100, servers, 1, 1, &plan);
+	assert_int_equal(cells[0].standby, 0);
+	assert_int_equal(ownership_plan(cells, 100, servers, 2, 1, &plan), 0);
+	assert_int_equal(plan.n_moved, 0);
+	assert_int_equal(plan.n_standbys, 100);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(cells[i].standby, 2);
+}
+
+static void an_owner_that_left_the_list_is_a_dead_one(void **state)
+{
+	ownership_plan(cells, 100, servers, 3, 1, &plan);
+	assert_int_equal(ownership_plan(cells, 100, servers, 2, 2, &plan), 0);
+	assert_true(plan.n_moved > 0);
+	assert_placed(100, 2);
+}
+
+static void without_a_living_server_nothing_changes(void **state)
+{
+	ownership_plan(cells, 100, servers, 2, 1, &plan);
+	memcpy(before, cells, sizeof(cells));
+	servers[0].is_alive = servers[1].is_alive = false;
+	assert_int_equal(ownership_plan(cells, 100, servers, 2, 2, &plan), -ENOENT);
+	assert_memory_equal(before, cells, sizeof(cells));
+}
+
+static void assert_refused(uint32_t n_cells, uint32_t n_servers, uint64_t epoch)
+{
+	memcpy(before, cells, sizeof(cells));
+	assert_int_equal(ownership_plan(cells, n_cells, servers, n_servers, epoch, &plan), -EINVAL);
+	assert_memory_equal(before, cells, sizeof(cells));
+}
+
+static void senseless_input_is_refused_and_changes_nothing(void **state)
+{
+	strcpy(cells[1].name, cells[0].name);
+	assert_refused(2, 2, 1);
+	strcpy(cells[1].name, "region-"); /* before its predecessor */
+	assert_refused(2, 2, 1);
+	memset(cells[1].name, 'x', sizeof(cells[1].name)); /* has no end */
+	assert_refused(2, 2, 1);
+	setup(NULL);
+	cells[0].name[0] = '\0';
+	assert_refused(2, 2, 1);
+	setup(NULL);
+	cells[1].weight = 0;
+	assert_refused(2, 2, 1);
+	setup(NULL);
+	servers[1].weight = 0;
+	assert_refused(2, 2, 1);
+	setup(NULL);
+	servers[1].id = servers[0].id;
+	assert_refused(2, 2, 1);
+	setup(NULL);
+	servers[1].id = 0;
+	assert_refused(2, 2, 1);
+	setup(NULL);
+	cells[1].token.epoch = 2;
+	assert_refused(2, 2, 1);
+	setup(NULL);
+	assert_refused(2, SERVERS + 1, 1);
+}
+
+static void placement_does_not_depend_on_the_order_of_servers(void **state)
+{
+	ownership_plan(cells, 20, servers, 5, 1, &plan);
+	memcpy(before, cells, sizeof(cells));
+	setup(NULL);
+	for (int i = 0; i < 5; i++)
+		servers[i].id = 5 - i;
+	ownership_plan(cells, 20, servers, 5, 1, &plan);
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(cells[i].owner, before[i].owner);
+		assert_int_equal(cells[i].standby, before[i].standby);
+	}
+}
+
+static void a_map_is_replaced_only_by_a_higher_position(void **state)
+{
+	struct ownership_map held = {.epoch = 2, .version = 5}, next = held;
+
+	assert_false(ownership_may_replace(&held, &next));
+	next.version = 6;
+	assert_true(ownership_may_replace(&held, &next));
+	next = (struct ownership_map){.epoch = 3, .version = 1};
+	assert_true(ownership_may_replace(&held, &next));
+	next = (struct ownership_map){.epoch = 1, .version = 9};
+	assert_false(ownership_may_replace(&held, &next));
+}
+
+static void a_map_with_a_token_that_fell_replaces_nothing(void **state)
+{
+	struct ownership_map held = {1, 1, before, 3}, next = {1, 2, cells, 3};
+
+	memcpy(before, cells, sizeof(cells));
+	for (int i = 0; i < 3; i++)
+		before[i].token = cells[i].token = (struct ownership_token){1, 4};
+	assert_true(ownership_may_replace(&held, &next));
+	cells[2].token.generation = 3;
+	assert_false(ownership_may_replace(&held, &next));
+	cells[2].token = (struct ownership_token){2, 1};
+	assert_true(ownership_may_replace(&held, &next));
+}
+
+static void cells_may_come_and_go_between_two_maps(void **state)
+{
+	struct ownership_map held = {1, 1, before, 2}, next = {1, 2, cells + 1, 2};
+
+	memcpy(before, cells, sizeof(cells));
+	before[0].token = before[1].token = (struct ownership_token){1, 4};
+	assert_false(ownership_may_replace(&held, &next)); /* cell 1 is in both */
+	cells[1].token = before[1].token;
+	assert_true(ownership_may_replace(&held, &next));
+}
+
+static void a_map_with_cells_out_of_order_replaces_nothing(void **state)
+{
+	struct ownership_map held = {1, 1, NULL, 0}, next = {1, 2, cells, 2};
+
+	strcpy(cells[1].name, cells[0].name);
+	assert_false(ownership_may_replace(&held, &next));
+}
+
+int main(void)
+{
+#define T(test) cmocka_unit_test_setup(test, setup)
+	const struct CMUnitTest tests[] = {
+		T(every_cell_gets_a_living_owner_and_another_standby),
+		T(load_stays_within_the_bound),
+		T(load_follows_the_servers_weights),
+		T(heavy_cells_are_spread_by_weight_not_by_number),
+		T(a_new_plan_of_a_settled_map_changes_nothing),
+		T(only_a_dead_servers_cells_move_and_they_go_to_their_standbys),
+		T(a_cell_that_lost_owner_and_standby_goes_to_a_third_server),
+		T(a_server_that_comes_gives_the_single_ones_cells_a_standby),
+		T(an_owner_that_left_the_list_is_a_dead_one),
+		T(without_a_living_server_nothing_changes),
+		T(senseless_input_is_refused_and_changes_nothing),
+		T(placement_does_not_depend_on_the_order_of_servers),
+		T(a_map_is_replaced_only_by_a_higher_position),
+		T(a_map_with_a_token_that_fell_replaces_nothing),
+		T(cells_may_come_and_go_between_two_maps),
+		T(a_map_with_cells_out_of_order_replaces_nothing),
+	};
+#undef T
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
