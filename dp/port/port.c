@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <ifaddrs.h>
+#include <linux/bpf.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -179,23 +180,29 @@ static int ask_interface(const struct port *p, unsigned long request, struct ifr
 	return err;
 }
 
-/* The AF_XDP driver reports an MTU of 1500 whatever the interface has. */
+/* The AF_XDP driver reports an MTU of 1500 whatever the interface has. The kernel keeps its own
+ * headroom in each of its buffers, so a peer's port like ours receives no longer frames than this.
+ */
 static int find_frame_max(struct port *p)
 {
+	int longest = RTE_MBUF_DEFAULT_DATAROOM;
 	struct ifreq answer;
-	uint16_t mtu = 0;
+	uint16_t mtu;
 	int err;
 
 	if (p->interface != NULL) {
 		err = ask_interface(p, SIOCGIFMTU, &answer);
-		mtu = (uint16_t)RTE_MIN(answer.ifr_mtu, RTE_MBUF_DEFAULT_DATAROOM);
+		if (err < 0)
+			return err;
+		longest -= XDP_PACKET_HEADROOM;
+		mtu = (uint16_t)RTE_MIN(answer.ifr_mtu, longest);
 	} else {
 		err = rte_eth_dev_get_mtu(p->id, &mtu);
+		if (err < 0)
+			return err;
 	}
-	if (err == 0)
-		p->frame_max =
-			(uint16_t)RTE_MIN(mtu + RTE_ETHER_HDR_LEN, (int)RTE_MBUF_DEFAULT_DATAROOM);
-	return err;
+	p->frame_max = (uint16_t)RTE_MIN(mtu + RTE_ETHER_HDR_LEN, longest);
+	return 0;
 }
 
 static bool is_link_up(const struct port *p)

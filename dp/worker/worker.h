@@ -1,6 +1,7 @@
 /* worker.h - the loop of a pinned core: receive a burst, parse, find the elements, decode, apply or relay,
- * free. Run to completion; no allocation, system call, lock or log line while packets flow. When nothing
- * came for a while the adaptive mode sleeps, for at most idle_max_us.
+ * free. Run to completion; no allocation, system call, lock or log line of ours while packets flow (a
+ * driver may wake the kernel). When nothing came for a while and nothing waits to be sent the adaptive mode
+ * sleeps, for at most idle_max_us.
  *
  * Thread:  worker_create(), worker_destroy(), worker_stop() and worker_note() control; worker_run() is the
  *          worker.
