@@ -60,8 +60,6 @@ void cluster_turn(struct cluster *c)
 {
 	uint64_t now_ms = core_now_ms();
 
-	if (c->is_ending)
-		return;
 	if (now_ms >= c->upkeep_ms) {
 		c->upkeep_ms = now_ms + CLUSTER_UPKEEP_MS;
 		mirror_upkeep(c, now_ms);
@@ -231,7 +229,6 @@ int cluster_create(struct cluster **out, const struct cluster_config *cfg)
 	c->self = cfg->conf->server;
 	c->n_members = cfg->conf->n_servers;
 	c->neighbour_fd = -1;
-	probe_list_init(&c->probes, c->loop);
 	members_init(c);
 	err = cluster_start(c);
 	if (err != 0) {
@@ -252,8 +249,6 @@ void cluster_destroy(struct cluster *c)
 {
 	if (c == NULL)
 		return;
-	c->is_ending = true;
-	probe_list_stop(&c->probes);
 	replica_stop(c);
 	beat_destroy(c->beat);
 	if (c->timer != NULL)

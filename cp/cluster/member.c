@@ -169,77 +169,68 @@ struct look {
 
 static void detector_do(struct cluster *c, const struct detector_input *in);
 
-static void look_answered(struct look *look, bool is_reachable)
+/* Asks 'to' about 'server', which may be itself. */
+static int probe_call(struct cluster *c, uint16_t to, uint16_t server, rpc_done done, void *user)
 {
-	struct detector_input in = {
-		.event = look->via == 0 ? DETECTOR_EV_PROBE_RESULT : DETECTOR_EV_ASK_RESULT,
-		.now_ms = core_now_ms(),
-		.peer = look->peer,
-		.via = look->via,
-		.is_reachable = is_reachable,
-	};
-	struct cluster *c = look->cluster;
-
-	free(look);
-	if (c->is_ending)
-		return;
-	detector_do(c, &in);
-	cluster_turn(c);
-}
-
-static void on_probed(void *user, bool is_reachable)
-{
-	look_answered(user, is_reachable);
-}
-
-static void on_asked(void *user, enum rpc_status status, const char *why, const uint8_t *bytes,
-		     size_t n)
-{
-	struct wire_probe_answer *answer;
-	bool is_reachable = false;
-
-	if (status == RPC_OK && wire_probe_answer_unpack(bytes, n, &answer) == 0) {
-		is_reachable = answer->is_reachable;
-		wire_free(answer);
-	}
-	look_answered(user, is_reachable);
-}
-
-static int ask(struct cluster *c, const struct detector_action *a, struct look *look)
-{
-	struct wire_probe_request request = {.server = a->peer};
-	struct member *via = cluster_member(c, a->via);
+	struct wire_probe_request request = {.server = server};
 	struct wire_bytes bytes;
 	int err = wire_probe_request_pack(&request, &bytes);
 
 	if (err != 0)
 		return err;
-	err = rpc_client_call(c->client, via->call_address, PROBE_PATH, bytes.bytes, bytes.n,
-			      PROBE_BEATS * c->conf->cluster.beat_ms, on_asked, look);
+	err = rpc_client_call(c->client, cluster_member(c, to)->call_address, PROBE_PATH,
+			      bytes.bytes, bytes.n, PROBE_BEATS * c->conf->cluster.beat_ms, done,
+			      user);
 	wire_bytes_free(&bytes);
 	return err;
+}
+
+static bool probe_says(enum rpc_status status, const uint8_t *bytes, size_t n)
+{
+	struct wire_probe_answer *answer;
+	bool is_reachable;
+
+	if (status != RPC_OK || wire_probe_answer_unpack(bytes, n, &answer) != 0)
+		return false;
+	is_reachable = answer->is_reachable;
+	wire_free(answer);
+	return is_reachable;
+}
+
+static void on_looked(void *user, enum rpc_status status, const char *why, const uint8_t *bytes,
+		      size_t n)
+{
+	struct look look = *(struct look *)user;
+	struct detector_input in = {
+		.event = look.via == 0 ? DETECTOR_EV_PROBE_RESULT : DETECTOR_EV_ASK_RESULT,
+		.peer = look.peer,
+		.via = look.via,
+		.is_reachable = probe_says(status, bytes, n),
+	};
+
+	free(user);
+	in.now_ms = core_now_ms();
+	detector_do(look.cluster, &in);
+	cluster_turn(look.cluster);
 }
 
 /* One that cannot be started gives no answer, and the detector's own time-out ends the wait. */
 static void look_start(struct cluster *c, const struct detector_action *a)
 {
+	uint16_t to = a->act == DETECTOR_ASK ? a->via : a->peer;
 	struct look *look = malloc(sizeof(*look));
-	int err;
+	int err = -ENOMEM;
 
-	if (look == NULL)
-		return;
-	*look = (struct look){c, a->peer, a->act == DETECTOR_ASK ? a->via : 0};
-	err = a->act == DETECTOR_ASK
-		      ? ask(c, a, look)
-		      : probe_start(&c->probes, cluster_member(c, a->peer)->conf->address,
-				    c->conf->listen.api_port,
-				    PROBE_BEATS * c->conf->cluster.beat_ms, on_probed, look);
+	if (look != NULL) {
+		*look = (struct look){c, a->peer, a->act == DETECTOR_ASK ? a->via : 0};
+		err = probe_call(c, to, a->peer, on_looked, look);
+	}
 	if (err == 0)
 		return;
 	free(look);
 	if (err != -ECANCELED) /* the client is ending, and so are we */
 		core_log(CORE_WARNING, "detector: not probed server=%u via=%u error=%s", a->peer,
-			 a->via, strerror(-err));
+			 to, strerror(-err));
 }
 
 static void state_changed(struct cluster *c, const struct detector_change *change)
@@ -398,41 +389,75 @@ enum election_role member_role(const struct cluster *c, const struct member *m)
 
 /* ---- Probing for others ---- */
 
-static void on_probed_for_peer(void *user, bool is_reachable)
+struct probe_for_peer {
+	struct cluster *cluster;
+	struct rpc_call *call;
+};
+
+static void probe_answer(struct rpc_call *call, bool is_reachable)
 {
 	struct wire_probe_answer answer = {.is_reachable = is_reachable};
 	struct wire_bytes bytes;
 
 	if (wire_probe_answer_pack(&answer, &bytes) != 0) {
-		rpc_call_fail(user, RPC_RESOURCE_EXHAUSTED, "out of memory");
+		rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "out of memory");
 		return;
 	}
-	rpc_call_reply(user, bytes.bytes, bytes.n);
+	rpc_call_reply(call, bytes.bytes, bytes.n);
 	wire_bytes_free(&bytes);
 }
 
+static void on_probed_for_peer(void *user, enum rpc_status status, const char *why,
+			       const uint8_t *bytes, size_t n)
+{
+	struct probe_for_peer probe = *(struct probe_for_peer *)user;
+
+	free(user);
+	probe.cluster->n_probes_for_peers--;
+	probe_answer(probe.call, probe_says(status, bytes, n));
+}
+
+static void probe_for_peer(struct cluster *c, struct rpc_call *call, uint16_t server)
+{
+	struct probe_for_peer *probe = NULL;
+	int err = -ENOBUFS;
+
+	if (c->n_probes_for_peers < CLUSTER_PROBES_MAX) {
+		probe = malloc(sizeof(*probe));
+		err = -ENOMEM;
+	}
+	if (probe != NULL) {
+		*probe = (struct probe_for_peer){c, call};
+		err = probe_call(c, server, server, on_probed_for_peer, probe);
+	}
+	if (err != 0) {
+		free(probe);
+		rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, strerror(-err));
+		return;
+	}
+	c->n_probes_for_peers++;
+}
+
+/* That this runs is the answer about ourselves: a connection alone would only prove that our kernel
+ * does, not that this thread is not stuck. */
 void member_probe_handler(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user)
 {
 	struct cluster *c = user;
 	struct wire_probe_request *request;
-	const struct member *m;
-	int err;
+	uint16_t server;
 
 	if (wire_probe_request_unpack(bytes, n, &request) != 0) {
 		rpc_call_fail(call, RPC_INVALID_ARGUMENT, "not a ProbeRequest");
 		return;
 	}
-	m = cluster_member(c, (uint16_t)request->server);
+	server = (uint16_t)request->server;
 	wire_free(request);
-	/* Only servers of the configuration: nobody gets to connect elsewhere through us. */
-	if (m == NULL) {
+	if (server == c->self)
+		probe_answer(call, true);
+	else if (cluster_member(c, server) != NULL)
+		probe_for_peer(c, call, server);
+	else
 		rpc_call_fail(call, RPC_NOT_FOUND, "no such server");
-		return;
-	}
-	err = probe_start(&c->probes, m->conf->address, c->conf->listen.api_port,
-			  PROBE_BEATS * c->conf->cluster.beat_ms, on_probed_for_peer, call);
-	if (err != 0)
-		rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, strerror(-err));
 }
 
 /* ---- The start ---- */

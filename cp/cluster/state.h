@@ -17,11 +17,11 @@
 #include "cp/cluster/cellmap.h"
 #include "cp/cluster/cluster.h"
 #include "cp/cluster/neighbour.h"
-#include "cp/cluster/probe.h"
 #include "cp/store/store.h"
 #include "dp/seal/seal.h"
 
 #define CLUSTER_SERVERS_MAX FEDMEM_SERVERS_MAX
+#define CLUSTER_PROBES_MAX  64 /* that peers asked for, at once */
 #define CLUSTER_WAITING_MAX 16	/* proposals that wait for the disk */
 #define CLUSTER_UPKEEP_MS   100 /* lease word, data plane's beat, what is due */
 #define CLUSTER_LEASE_MS    1000
@@ -73,9 +73,8 @@ struct cluster {
 	uint32_t n_members;
 	struct member *self_member;
 	uv_timer_t *timer;
-	bool is_ending; /* answers that still come are dropped */
 	struct beat *beat;
-	struct probe_list probes;
+	uint32_t n_probes_for_peers; /* under way */
 
 	/* Election and detection. */
 	struct election election;
