@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include "cp/cli/format.h"
 #include "cp/cli/json.h"
@@ -134,8 +135,8 @@ static bool event_take(void *user, const uint8_t *bytes, size_t n)
 	}
 	if (!event_print(w, e))
 		w->result = verb_cannot_print(w->session);
-	/* That a server falls silent or is heard again is told, but is no event of an alarm. */
-	w->n_events += e->has_alarm;
+	/* That a server listens, or fell silent, is told, but is no event of an alarm. */
+	w->n_events += strcmp(e->kind, "heard") != 0 && strcmp(e->kind, "silent") != 0;
 	wire_free(e);
 	return w->result == CLI_DONE && (count == 0 || w->n_events < count);
 }
