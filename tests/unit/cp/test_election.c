@@ -13,7 +13,7 @@
 #define GUARD (4 * BEAT + 1)
 #define LEASE 325
 
-/* Server 2 of 1, 2, 3, whose ranks are 10, 20, 30. */
+/* Server 2 of 1, 2, 3, and where a test says so 4 and 5; the ranks are 10, 20, ... */
 static struct election e;
 static struct election_output out;
 static struct election_durable disk;
@@ -76,7 +76,7 @@ static void start(uint16_t self, uint32_t n_voters, uint64_t epoch)
 {
 	struct election_config cfg = {.self = self,
 				      .n_voters = n_voters,
-				      .voters = {{1, 10}, {2, 20}, {3, 30}},
+				      .voters = {{1, 10}, {2, 20}, {3, 30}, {4, 40}, {5, 50}},
 				      .beat_ms = BEAT,
 				      .hold_down_ms = HOLD,
 				      .seed = 1};
@@ -214,6 +214,25 @@ static void grants_of_another_epoch_or_refusals_do_not_count(void **state)
 	message(ELECTION_MSG_GRANT, ELECTION_REFUSED, 1, 2, 0);
 	message(ELECTION_MSG_GRANT, ELECTION_REFUSED, 3, 2, 0);
 	assert_int_equal(election_role(&e), ELECTION_CANDIDATE);
+}
+
+static void a_grant_that_comes_twice_counts_once(void **state)
+{
+	start(2, 5, 1);
+	stored();
+	tell(true, 5);
+	now += GUARD;
+	ask();
+	message(ELECTION_MSG_ANSWER, ELECTION_GRANTED, 1, 1, 0);
+	message(ELECTION_MSG_ANSWER, ELECTION_GRANTED, 3, 1, 0);
+	now += BEAT; /* the better ones say nothing */
+	timer();
+	stored();
+	for (int i = 0; i < 5; i++)
+		message(ELECTION_MSG_GRANT, ELECTION_GRANTED, 1, 2, 0);
+	assert_int_equal(election_role(&e), ELECTION_CANDIDATE);
+	message(ELECTION_MSG_GRANT, ELECTION_GRANTED, 3, 2, 0);
+	assert_int_equal(election_role(&e), ELECTION_MASTER);
 }
 
 static void without_a_majority_of_answers_no_epoch_is_spent(void **state)
@@ -603,6 +622,7 @@ int main(void)
 		T(the_first_start_waits_forty_beats_at_most),
 		T(a_claim_is_stored_before_it_is_said_and_then_won_by_a_majority),
 		T(grants_of_another_epoch_or_refusals_do_not_count),
+		T(a_grant_that_comes_twice_counts_once),
 		T(without_a_majority_of_answers_no_epoch_is_spent),
 		T(a_stand_down_is_obeyed_once),
 		T(a_stand_down_by_a_worse_server_is_nonsense),
