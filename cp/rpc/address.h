@@ -9,8 +9,8 @@
 #define ADDRESS_TARGET_BYTES 64
 
 int address_parse(struct sockaddr_storage *out, const char *address);
-/* The library's name for it: as a literal it does not go through its DNS resolver, which looks again only
- * after half a minute and leaks. */
+/* The library's name for it: as a literal it does not go through its DNS resolver, which looks
+ * again only after half a minute and leaks. */
 int address_target(char target[ADDRESS_TARGET_BYTES], const char *address);
 
 #endif

@@ -15,9 +15,10 @@
 #define CLIENT_MESSAGES_MAX 256 /* of one stream, received and not yet delivered */
 #define BACKOFF_FIRST_MS    50
 #define BACKOFF_MAX_MS	    500
-#define CONNECT_MS	    1000 /* for one attempt: a host that is back is not asked by an old SYN */
-#define KEEPALIVE_MS	    2000
-#define KEEPALIVE_WAIT_MS   1000
+/* For one attempt: a host that is back is not asked by an old SYN. */
+#define CONNECT_MS	  1000
+#define KEEPALIVE_MS	  2000
+#define KEEPALIVE_WAIT_MS 1000
 
 struct channel {
 	SLIST_ENTRY(channel) next;

@@ -9,8 +9,8 @@
 #include "cp/rpc/address.h"
 #include "cp/rpc/call.h"
 
-#define UNARY_ARMED	     32 /* calls that may arrive at once, before the lane has turned round */
-#define STREAM_ARMED	     4	/* the same for each streaming method */
+#define UNARY_ARMED	     32	  /* calls that may arrive at once */
+#define STREAM_ARMED	     4	  /* the same for each streaming method */
 #define CALLS_MAX	     8192 /* under way, of all clients together */
 #define CALLS_PER_CLIENT     1024
 #define GRACE_MS	     500 /* for what was answered already to leave */

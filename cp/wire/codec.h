@@ -1,6 +1,9 @@
 /* codec.h - how a message of ours and its generated struct become each other; one codec a message.
- * Thread: any. Memory: 'fill' and 'read' take from the arena and may borrow from their input: it lives as
- * long. Returns: 0; -ENOMEM; 'read' also -EBADMSG.
+ *
+ * Thread:  any.
+ * Memory:  'fill' and 'read' take from the arena and may borrow from their input, which lives as
+ *          long.
+ * Returns: 0; -ENOMEM; 'read' also -EBADMSG.
  */
 #ifndef BELLWETHER_CP_WIRE_CODEC_H
 #define BELLWETHER_CP_WIRE_CODEC_H

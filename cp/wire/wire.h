@@ -1,12 +1,13 @@
-/* wire.h - the door to protobuf-c: messages of proto/bellwether.proto to and from structs of our own.
- * What comes in is checked here, once: sizes, UTF-8, ranges, presence. Behind it are typed values.
- * Generated types do not leave this folder.
+/* wire.h - the door to protobuf-c: messages of proto/bellwether.proto to and from structs of our
+ * own. What comes in is checked here, once: sizes, UTF-8, ranges, presence. Behind it are typed
+ * values. Generated types do not leave this folder.
  *
  * Thread:  any; no state.
- * Memory:  wire_x_pack() allocates 'out->bytes', freed with wire_bytes_free(). wire_x_unpack() allocates one
- *          block from an arena with everything in it, freed with wire_free(). Packing borrows.
- * Returns: 0 done; -ENOMEM; unpack: -EBADMSG: not a message of this kind, or a field that makes no sense;
- *          pack: -EMSGSIZE: longer than WIRE_MESSAGE_MAX.
+ * Memory:  wire_x_pack() allocates 'out->bytes', freed with wire_bytes_free(). wire_x_unpack()
+ *          allocates one block from an arena with everything in it, freed with wire_free().
+ *          Packing borrows.
+ * Returns: 0 done; -ENOMEM; unpack: -EBADMSG: not a message of this kind, or a field that makes no
+ *          sense; pack: -EMSGSIZE: longer than WIRE_MESSAGE_MAX.
  */
 #ifndef BELLWETHER_CP_WIRE_WIRE_H
 #define BELLWETHER_CP_WIRE_WIRE_H
@@ -18,8 +19,9 @@
 #define WIRE_MESSAGE_MAX   (4u << 20) /* octets; RPC_MESSAGE_MAX */
 #define WIRE_CELL_NAME_MAX 39	      /* octets; not empty either */
 
-/* Texts are UTF-8 (RFC 3629) of at most so many octets. Elements send us texts that are neither: packing puts
- * '?' for an octet that is not UTF-8 and cuts what is longer, so that one of them cannot spoil a list. */
+/* Texts are UTF-8 (RFC 3629) of at most so many octets. Elements send us texts that are neither:
+ * packing puts '?' for an octet that is not UTF-8 and cuts what is longer, so that one of them
+ * cannot spoil a list. */
 #define WIRE_TEXT_MAX 4096
 
 struct wire_bytes {

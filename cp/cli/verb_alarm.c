@@ -1,0 +1,172 @@
+#include "cp/cli/verb_alarm.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "cp/cli/format.h"
+#include "cp/cli/json.h"
+#include "cp/cli/pages.h"
+#include "cp/cli/table.h"
+#include "cp/cli/verbs.h"
+
+static const struct table_column alarm_columns[] = {{"SEVERITY"},
+						    {"ELEMENT"},
+						    {"RESOURCE"},
+						    {"TYPE"},
+						    {"QUALIFIER"},
+						    {"CHANGED"},
+						    {"COUNT", .is_number = true},
+						    {"OWNER"},
+						    {"TEXT"}};
+#define N_ALARM_COLUMNS 9
+
+static void alarm_row(struct table *t, struct labels *l, const struct wire_alarm *a)
+{
+	char text[LABEL_BYTES], time[FORMAT_TIME_BYTES];
+
+	table_row(t);
+	table_severity(t, 0, a->is_cleared ? "cleared" : a->severity);
+	table_text(t, 1, a->element);
+	table_text(t, 2, a->resource);
+	table_text(t, 3, a->type);
+	table_text(t, 4, a->qualifier);
+	format_time(time, a->changed_ns);
+	table_text(t, 5, time);
+	table_number(t, 6, a->count);
+	label_find(l, text, a->owner);
+	table_text(t, 7, text);
+	table_text(t, 8, a->text);
+}
+
+bool verb_alarm_table(const struct wire_alarm *alarms, uint32_t n, struct labels *l, FILE *out)
+{
+	struct table *t = table_create(alarm_columns, N_ALARM_COLUMNS, out);
+	bool is_printed;
+
+	if (t == NULL)
+		return false;
+	for (uint32_t i = 0; i < n; i++)
+		alarm_row(t, l, &alarms[i]);
+	is_printed = table_print(t);
+	table_destroy(t);
+	return is_printed;
+}
+
+static enum cli_exit take_alarms(struct pages *p, const struct session_reply *reply, void **message,
+				 uint64_t *next_after, const uint32_t **silent, uint32_t *n_silent,
+				 uint32_t *answered_by)
+{
+	struct wire_alarm_list *m;
+
+	if (wire_alarm_list_unpack(reply->bytes, reply->n, &m) != 0)
+		return session_misunderstood(p->labels.session, SESSION_FEDERATED);
+	*message = m;
+	*next_after = m->next_after;
+	*silent = m->silent;
+	*n_silent = m->n_silent;
+	*answered_by = m->answered_by;
+	for (uint32_t i = 0; i < m->n_alarms; i++) {
+		if (p->json == NULL)
+			alarm_row(p->table, &p->labels, &m->alarms[i]);
+		else if (json_array_append_new(p->json, json_of_alarm(&m->alarms[i])) != 0)
+			return verb_cannot_print(p->labels.session);
+	}
+	return CLI_DONE;
+}
+
+enum cli_exit verb_alarm_list(struct session *s, char **args, int n_args)
+{
+	struct pages p = {.path = WIRE_PATH("Federated", "ListAlarms"),
+			  .with_cleared = (session_options(s)->given & OPTION_ALL) != 0,
+			  .take = take_alarms,
+			  .table = table_create(alarm_columns, N_ALARM_COLUMNS, session_out(s))};
+	enum cli_exit result;
+
+	if (p.table == NULL)
+		return verb_cannot_print(s);
+	result = pages_run(&p, s, "alarms");
+	table_destroy(p.table);
+	return result;
+}
+
+/* ---- Watching ---- */
+
+struct watching {
+	struct session *session;
+	struct labels labels;
+	struct table *table;
+	uint64_t n_events;
+	enum cli_exit result;
+};
+
+static bool event_print(struct watching *w, const struct wire_alarm_event *e)
+{
+	char text[LABEL_BYTES], time[FORMAT_TIME_BYTES];
+
+	if ((session_options(w->session)->given & OPTION_JSON) != 0)
+		return json_print(json_of_alarm_event(e), session_out(w->session),
+				  session_err(w->session)) == CLI_DONE;
+	format_time(time, e->time_ns);
+	/* Not asked for here: it would turn the loop that we are called from. */
+	w->labels.is_asked = true;
+	label_find(&w->labels, text, e->server);
+	table_row(w->table);
+	table_text(w->table, 0, time);
+	table_text(w->table, 1, e->kind);
+	table_severity(w->table, 2, e->alarm.severity);
+	table_text(w->table, 3, e->alarm.element);
+	table_text(w->table, 4, e->alarm.resource);
+	table_text(w->table, 5, e->alarm.type);
+	table_text(w->table, 6, text);
+	table_text(w->table, 7, e->alarm.text);
+	return table_print(w->table);
+}
+
+static bool event_take(void *user, const uint8_t *bytes, size_t n)
+{
+	struct watching *w = user;
+	uint64_t count = session_options(w->session)->count;
+	struct wire_alarm_event *e;
+
+	if (wire_alarm_event_unpack(bytes, n, &e) != 0) {
+		w->result = session_misunderstood(w->session, SESSION_FEDERATED);
+		return false;
+	}
+	if (!event_print(w, e))
+		w->result = verb_cannot_print(w->session);
+	wire_free(e);
+	w->n_events++;
+	return w->result == CLI_DONE && (count == 0 || w->n_events < count);
+}
+
+enum cli_exit verb_alarm_watch(struct session *s, char **args, int n_args)
+{
+	static const struct table_column columns[] = {
+		{"TIME", .width = 24},	   {"EVENT", .width = 8},
+		{"SEVERITY", .width = 13}, {"ELEMENT", .width = 16},
+		{"RESOURCE", .width = 14}, {"TYPE", .width = 20},
+		{"SERVER", .width = 12},   {"TEXT"}};
+	const struct wire_watch_request request = {
+		.present = (session_options(s)->given & OPTION_PRESENT) != 0};
+	struct watching w = {.session = s,
+			     .labels = {.session = s},
+			     .table = table_create(columns, 8, session_out(s))};
+	struct wire_bytes bytes;
+	enum cli_exit result;
+	char unused[LABEL_BYTES];
+
+	if (w.table == NULL)
+		return verb_cannot_print(s);
+	if (wire_watch_request_pack(&request, &bytes) != 0) {
+		table_destroy(w.table);
+		return verb_cannot_print(s);
+	}
+	if ((session_options(s)->given & OPTION_JSON) == 0)
+		label_find(&w.labels, unused, UINT16_MAX); /* the names, before the stream begins */
+	result = session_watch(s, SESSION_FEDERATED, WIRE_PATH("Federated", "WatchAlarms"),
+			       bytes.bytes, bytes.n, event_take, &w);
+	wire_bytes_free(&bytes);
+	table_destroy(w.table);
+	labels_fini(&w.labels);
+	return result == CLI_DONE ? w.result : result;
+}

@@ -1,0 +1,24 @@
+/* verbs.h - one function a command: asks, prints, says how it went. Their output is in
+ * docs/bellctl.md.
+ */
+#ifndef BELLWETHER_CP_CLI_VERBS_H
+#define BELLWETHER_CP_CLI_VERBS_H
+
+#include "cp/cli/cli.h"
+#include "cp/cli/session.h"
+#include "cp/wire/wire.h"
+
+enum cli_exit verb_status(struct session *s, char **args, int n_args);
+enum cli_exit verb_server_list(struct session *s, char **args, int n_args);
+enum cli_exit verb_element_list(struct session *s, char **args, int n_args);
+enum cli_exit verb_element_show(struct session *s, char **args, int n_args);
+enum cli_exit verb_alarm_list(struct session *s, char **args, int n_args);
+enum cli_exit verb_alarm_watch(struct session *s, char **args, int n_args);
+enum cli_exit verb_dp_stats(struct session *s, char **args, int n_args);
+
+/* The caller frees '*out' with wire_free(). */
+enum cli_exit verb_get_status(struct session *s, struct wire_status **out);
+/* Said on the error stream: the answer could not be written. */
+enum cli_exit verb_cannot_print(struct session *s);
+
+#endif
