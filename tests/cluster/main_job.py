@@ -285,6 +285,10 @@ class Job:
         self.claim("all equations hold on every server", holds)
         self.claim("each server received exactly what the senders sent to it", self.sent.matches(stats),
                    f"sent {self.sent.datagrams()}, received {ledger.total(stats, 'datagrams_wire')}")
+        unkilled = [stats[s.id] for s in self.survivors if stats[s.id] is not None]
+        self.claim("every frame that the XDP programs took reached the worker, or is counted as missed by its port",
+                   all(ledger.value(s, "steer_taken") == ledger.value(s, "frames") + ledger.value(s, "port_missed")
+                       for s in unkilled))
         self.facts.update(
             sent=sum(self.sent.datagrams().values()), received=ledger.total(stats, "datagrams_wire"),
             applied=ledger.total(stats, "reports_applied"), relayed=ledger.total(stats, "reports_relayed"),

@@ -183,6 +183,28 @@ def second_data_plane_on_the_segment_is_refused(b):
     tap.expect(b.is_settled(), "the first goes on")
 
 
+def wrong_configuration_is_refused_by_both_programs_with_all_findings(b):
+    file = b.lab.folder / "wrong.yaml"
+    text = b.server.file.read_text()
+    text = text.replace("worker_core: 1", "worker_core: 0").replace("10.90.0.1", "10.90.0.256")
+    file.write_text(text + "colour: blue\n")
+    for program in ("dp/bellwether-dp", "cp/bellwether-cp"):
+        done = subprocess.run([b.lab.build / program, "--check-config", "--config", file], capture_output=True, text=True,
+                              timeout=30, check=False)
+        tap.expect(done.returncode == 1, done)
+        found = done.stderr.splitlines()
+        tap.expect(any("colour" in line for line in found) and any("10.90.0.256" in line for line in found), found)
+        tap.expect(all(line.startswith(f"{file}:") and line.split(":")[1].isdigit() and line.split(":")[2].isdigit()
+                       for line in found), found)
+    file.write_text(text.replace("10.90.0.256", "10.90.0.1"))
+    done = subprocess.run([b.lab.build / "dp/bellwether-dp", "--config", file], capture_output=True, text=True, timeout=30,
+                          check=False)
+    tap.expect(done.returncode == 1 and "worker_core" in done.stderr, done)
+    done = subprocess.run([b.lab.build / "dp/bellwether-dp", "--check-config", "--config", b.server.file],
+                          capture_output=True, text=True, timeout=30, check=False)
+    tap.expect(done.returncode == 0 and not done.stderr, done)
+
+
 def bellctl_exit_codes_are_what_the_manual_says(b):
     for words, wanted in ((("status",), 0), (("element", "show", "ne01"), 0), (("element", "show", "nobody"), 4),
                           (("no-such-noun",), 1), (("element",), 1), (("dp", "stats", "99"), 4)):
@@ -255,6 +277,7 @@ TESTS = [
     oversized_datagram_is_counted_as_fragments,
     unknown_source_is_counted_and_listed,
     tcp_over_the_interface_of_the_data_plane_goes_on_working,
+    wrong_configuration_is_refused_by_both_programs_with_all_findings,
     bellctl_exit_codes_are_what_the_manual_says,
     garbage_on_the_api_port_does_no_harm,
     watch_shows_a_change_and_ends_after_its_count,
