@@ -8,6 +8,8 @@
 #include "cp/core/core.h"
 #include "cp/wire/wire.h"
 
+#define BEATS_LOG_MS 60000
+
 uint32_t cluster_next_boot(uint32_t stored)
 {
 	if (stored != 0)
@@ -33,6 +35,35 @@ struct member *cluster_member(struct cluster *c, uint16_t id)
 }
 
 /* ---- The turn ---- */
+
+/* What the beat thread counted and somebody should know; at most once a minute. */
+static void beats_log(struct cluster *c, uint64_t now_ms)
+{
+	struct beat_stats now;
+	bool is_told = false;
+
+	if (now_ms < c->beats_log_ms)
+		return;
+	beat_stats(c->beat, &now);
+	for (int i = BEAT_ACCEPTED + 1; i < BEAT_REFUSALS_N; i++) {
+		/* Every start of a peer begins with some that were meant for its earlier life. */
+		if (i == BEAT_REFUSED_OTHER_LIFE || now.refused[i] == c->told_beats.refused[i])
+			continue;
+		core_log(CORE_WARNING, "beat: refused reason=%s n=%llu",
+			 beat_refusal_name((enum beat_refusal)i),
+			 (unsigned long long)now.refused[i]);
+		is_told = true;
+	}
+	if (now.n_silent != c->told_beats.n_silent) {
+		core_log(CORE_WARNING, "beat: silent while control was stuck n=%llu",
+			 (unsigned long long)now.n_silent);
+		is_told = true;
+	}
+	if (!is_told)
+		return;
+	c->told_beats = now;
+	c->beats_log_ms = now_ms + BEATS_LOG_MS;
+}
 
 static void on_timer(uv_timer_t *timer)
 {
@@ -64,6 +95,7 @@ void cluster_turn(struct cluster *c)
 		c->upkeep_ms = now_ms + CLUSTER_UPKEEP_MS;
 		mirror_upkeep(c, now_ms);
 		member_tell_state(c);
+		beats_log(c, now_ms);
 	}
 	replica_turn(c, now_ms);
 	member_post(c);

@@ -74,6 +74,8 @@ struct cluster {
 	struct member *self_member;
 	uv_timer_t *timer;
 	struct beat *beat;
+	struct beat_stats told_beats; /* as the log said last */
+	uint64_t beats_log_ms;	      /* nothing of them before this */
 	uint32_t n_probes_for_peers; /* under way */
 
 	/* Election and detection. */
