@@ -79,8 +79,8 @@ static bool files_load(struct server *s, const char *file)
 	is_good = is_loaded(conf_inventory_load(&s->elements, s->conf->inventory_file,
 						s->conf->memory.sizes.elements_max, &findings),
 			    s->conf->inventory_file, &findings);
-	if (!is_loaded(conf_rules_load(&s->rules, s->conf->rules_file, s->conf->memory.sizes.rules_max,
-				       &findings),
+	if (!is_loaded(conf_rules_load(&s->rules, s->conf->rules_file,
+				       s->conf->memory.sizes.rules_max, &findings),
 		       s->conf->rules_file, &findings))
 		is_good = false;
 	return is_good;
@@ -166,10 +166,9 @@ static int services_start(struct server *s)
 	if (err == 0)
 		err = inventory_create(&s->inventory, s->elements);
 	if (err == 0)
-		err = memory_create(&s->memory,
-				    &(struct memory_config){.fedmem = s->fedmem,
-							    .cluster = s->cluster,
-							    .inventory = s->inventory});
+		err = memory_create(&s->memory, &(struct memory_config){.fedmem = s->fedmem,
+									.cluster = s->cluster,
+									.inventory = s->inventory});
 	if (err == 0)
 		err = federated_create(&s->federated,
 				       &(struct federated_config){.loop = &s->loop,

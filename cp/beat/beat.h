@@ -68,7 +68,7 @@ enum beat_refusal {
 #define X(symbol, name, help) BEAT_REFUSED_##symbol,
 	BEAT_REFUSALS(X)
 #undef X
-	BEAT_REFUSALS_N,
+		BEAT_REFUSALS_N,
 };
 const char *beat_refusal_name(enum beat_refusal refusal);
 

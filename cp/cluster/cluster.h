@@ -28,8 +28,8 @@ struct store;
 
 struct cluster_server {
 	const struct conf_server *conf;
-	enum detector_state state; /* of ourselves: ALIVE */
-	enum election_role role;   /* as it says in its beats */
+	enum detector_state state;    /* of ourselves: ALIVE */
+	enum election_role role;      /* as it says in its beats */
 	uint64_t epoch, heard_ms_ago; /* UINT64_MAX: never heard since this server started */
 	uint32_t boot;
 	bool is_healthy, is_dp_alive;

@@ -258,9 +258,20 @@ static int relay_boot_load(struct cluster *c)
 
 /* ---- Neighbours ---- */
 
+/* A living server's link address that is not known costs metrics: then every upkeep looks for it.
+ */
+static bool is_neighbour_missing(const struct cluster *c)
+{
+	for (uint32_t i = 0; i < c->n_members; i++)
+		if (&c->members[i] != c->self_member && !c->neighbours[i].is_known &&
+		    member_state(c, &c->members[i]) == DETECTOR_ALIVE)
+			return true;
+	return false;
+}
+
 static void neighbours_upkeep(struct cluster *c, uint64_t now_ms)
 {
-	if (now_ms < c->neighbours_ms)
+	if (now_ms < c->neighbours_ms && !is_neighbour_missing(c))
 		return;
 	c->neighbours_ms = now_ms + NEIGHBOURS_MS;
 	if (neighbour_refresh(c->neighbour_fd, c->neighbours, c->n_members) != 0)

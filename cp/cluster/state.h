@@ -20,14 +20,14 @@
 #include "cp/store/store.h"
 #include "dp/seal/seal.h"
 
-#define CLUSTER_SERVERS_MAX FEDMEM_SERVERS_MAX
-#define CLUSTER_PROBES_MAX  64 /* that peers asked for, at once */
-#define CLUSTER_WAITING_MAX 16	/* proposals that wait for the disk */
-#define CLUSTER_UPKEEP_MS   100 /* lease word, data plane's beat, what is due */
-#define CLUSTER_LEASE_MS    1000
+#define CLUSTER_SERVERS_MAX  FEDMEM_SERVERS_MAX
+#define CLUSTER_PROBES_MAX   64	 /* that peers asked for, at once */
+#define CLUSTER_WAITING_MAX  16	 /* proposals that wait for the disk */
+#define CLUSTER_UPKEEP_MS    100 /* lease word, data plane's beat, what is due */
+#define CLUSTER_LEASE_MS     1000
 #define CLUSTER_DP_SILENT_MS 1000
-/* How long cells that never had an owner wait for all servers: whoever comes first would get them all,
- * and keep them. */
+/* How long cells that never had an owner wait for all servers: whoever comes first would get them
+ * all, and keep them. */
 #define CLUSTER_FIRST_PLAN_MS 10000
 
 /* One server of the configuration, in its order; ourselves too. */
@@ -76,7 +76,7 @@ struct cluster {
 	struct beat *beat;
 	struct beat_stats told_beats; /* as the log said last */
 	uint64_t beats_log_ms;	      /* nothing of them before this */
-	uint32_t n_probes_for_peers; /* under way */
+	uint32_t n_probes_for_peers;  /* under way */
 
 	/* Election and detection. */
 	struct election election;
@@ -132,7 +132,7 @@ void member_on_message(void *user, const struct election_message *m);
 void member_timer(struct cluster *c, uint64_t now_ms); /* whoever is due */
 /* Looks at the data plane's beat and tells the election how this server is. */
 void member_tell_state(struct cluster *c);
-void member_post(struct cluster *c); /* what beats say from now on */
+void member_post(struct cluster *c);		/* what beats say from now on */
 bool member_is_acting(const struct cluster *c); /* master, with a lease at this moment */
 enum detector_state member_state(const struct cluster *c, const struct member *m);
 enum election_role member_role(const struct cluster *c, const struct member *m);

@@ -45,7 +45,8 @@ const char *rpc_status_name(enum rpc_status status); /* "NOT_FOUND" */
 /* ---- Server ---- */
 
 struct rpc_server; /* opaque: see server.c */
-struct rpc_call;   /* one call that is being answered; its handler, then whoever it gave it to, owns it */
+struct rpc_call;   /* one call that is being answered; its handler, then whoever it gave it to, owns
+		      it */
 
 /* Must end in exactly one of rpc_call_reply(), rpc_call_fail() or rpc_call_end(), then or later,
  * on the control thread. */
@@ -61,16 +62,15 @@ struct rpc_method {
 /* Listens at all addresses ("10.0.0.1:7400", "[2001:db8::1]:7400") or fails as a whole:
  * -EADDRINUSE, -EADDRNOTAVAIL and what else bind() says; -EINVAL: not an address, or two streaming
  * methods of one path. */
-int rpc_server_create(struct rpc_server **out, struct uv_loop_s *loop,
-		      const char *const *addresses, uint32_t n_addresses,
-		      const struct rpc_method *methods, uint32_t n_methods);
+int rpc_server_create(struct rpc_server **out, struct uv_loop_s *loop, const char *const *addresses,
+		      uint32_t n_addresses, const struct rpc_method *methods, uint32_t n_methods);
 /* Ends every call with UNAVAILABLE and tells those who asked by rpc_call_on_cancel(), from inside;
  * what was answered before has half a second to leave. Waits for the threads. Calls that are owned
  * still have to be ended, also afterwards. Not from a handler or callback of this module. Takes
  * NULL. */
 void rpc_server_destroy(struct rpc_server *s);
 
-void rpc_call_reply(struct rpc_call *call, const uint8_t *bytes, size_t n);	   /* unary: ends */
+void rpc_call_reply(struct rpc_call *call, const uint8_t *bytes, size_t n); /* unary: ends */
 void rpc_call_fail(struct rpc_call *call, enum rpc_status status, const char *why); /* ends */
 /* Stream: at most RPC_STREAM_QUEUE messages wait; then RPC_FULL. What waits when the call fails is
  * dropped. */
@@ -85,8 +85,8 @@ uint32_t rpc_call_time_left_ms(const struct rpc_call *call);
 
 /* ---- Client ---- */
 
-struct rpc_client;   /* opaque: see client.c */
-struct rpc_request;  /* one call that was made and not yet ended */
+struct rpc_client;  /* opaque: see client.c */
+struct rpc_request; /* one call that was made and not yet ended */
 
 /* Called exactly once for each request, on the control thread. 'bytes' is NULL unless status is
  * RPC_OK. */

@@ -23,10 +23,10 @@ enum store_answer {
 	STORE_OTHER_VERSION, /* the file was made by another version; see 'why' */
 };
 
-#define STORE_VERSION	1u
-#define STORE_KEY_MAX	255	    /* octets, without the terminator */
-#define STORE_VALUE_MAX (1u << 20)
-#define STORE_BYTES_MAX (64u << 20) /* of the whole file; then writes fail with -ENOSPC */
+#define STORE_VERSION	  1u
+#define STORE_KEY_MAX	  255 /* octets, without the terminator */
+#define STORE_VALUE_MAX	  (1u << 20)
+#define STORE_BYTES_MAX	  (64u << 20) /* of the whole file; then writes fail with -ENOSPC */
 #define STORE_WAITING_MAX 1024
 
 struct store; /* opaque: see store.c */

@@ -33,8 +33,8 @@ int codec_unpack(const struct codec *c, const uint8_t *bytes, size_t n, void **o
 	{                                                                                          \
 		return read_##name(a, (const Generated *)generated, (struct wire_##name *)ours);   \
 	}                                                                                          \
-	static const struct codec codec_##name = {                                                 \
-		&descriptor_, sizeof(struct wire_##name), fill_any_##name, read_any_##name};       \
+	static const struct codec codec_##name = {&descriptor_, sizeof(struct wire_##name),        \
+						  fill_any_##name, read_any_##name};               \
 	int wire_##name##_pack(const struct wire_##name *m, struct wire_bytes *out)                \
 	{                                                                                          \
 		return codec_pack(&codec_##name, m, out);                                          \

@@ -74,9 +74,9 @@ int apply_create(struct apply **out, uint16_t self, const struct fedmem *fm,
 int apply_cells(struct apply *a, const struct fedmem_cell *cells, uint32_t n);
 
 enum apply_verdict {
-	APPLY_APPLIED, /* at least one report was */
-	APPLY_RELAYED, /* none was applied, at least one went to the relay */
-	APPLY_REFUSED, /* every report, or none was meant */
+	APPLY_APPLIED,	 /* at least one report was */
+	APPLY_RELAYED,	 /* none was applied, at least one went to the relay */
+	APPLY_REFUSED,	 /* every report, or none was meant */
 	APPLY_NOT_OWNER, /* refused, and at least one report because this server is not its owner:
 			    the peer that relayed it must keep it */
 };

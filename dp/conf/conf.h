@@ -6,8 +6,8 @@
  *
  * Thread:  any.
  * Memory:  conf_x_load() allocates, conf_x_free() frees everything behind it and takes NULL.
- *          '*findings' is overwritten; conf_findings_free() frees what is behind it, if anything is.
- * Returns: 0 done; <0 -errno: the file could not be read; >0 the number of findings.
+ *          '*findings' is overwritten; conf_findings_free() frees what is behind it, if anything
+ * is. Returns: 0 done; <0 -errno: the file could not be read; >0 the number of findings.
  */
 #ifndef BELLWETHER_DP_CONF_CONF_H
 #define BELLWETHER_DP_CONF_CONF_H
@@ -39,9 +39,10 @@ struct conf_server {
 	uint16_t id;   /* 1..65535 */
 	uint16_t rank; /* the higher the better; all different */
 	char *name;
-	char *address; /* on the peers' network: beats and calls between servers */
+	char *address;	      /* on the peers' network: beats and calls between servers */
 	char *client_address; /* where clients call it; by default 'address' */
-	struct fedmem_address relay; /* where its data plane takes relayed datagrams; default 'address' */
+	struct fedmem_address
+		relay; /* where its data plane takes relayed datagrams; default 'address' */
 	bool is_voter; /* default true; 1 (a single server), 3, 5 or 7 of them */
 };
 
@@ -56,7 +57,7 @@ struct conf_port {
 struct conf {
 	struct {
 		char *name;
-		char *secret_file; /* 64 hex digits */
+		char *secret_file;     /* 64 hex digits */
 		uint32_t beat_ms;      /* default 50; 10..1000 */
 		uint32_t hold_down_ms; /* default 300000 */
 	} cluster;
@@ -70,7 +71,8 @@ struct conf {
 	char *run_dir;	 /* default /run/bellwether */
 
 	struct {
-		uint16_t api_port, beat_port, relay_port, native_port, snmp_port; /* 7400 7401 7402 7410 162 */
+		uint16_t api_port, beat_port, relay_port, native_port,
+			snmp_port; /* 7400 7401 7402 7410 162 */
 	} listen;
 
 	struct {
@@ -81,11 +83,12 @@ struct conf {
 		uint32_t memory_mb;   /* default 256 */
 		struct conf_port *ports;
 		uint32_t n_ports;
-		uint32_t spool_max;   /* alarms waiting for their owners; default 65536 */
-		uint32_t source_rate, source_burst;   /* datagrams/s and datagrams, each known element */
+		uint32_t spool_max; /* alarms waiting for their owners; default 65536 */
+		uint32_t source_rate,
+			source_burst; /* datagrams/s and datagrams, each known element */
 		uint32_t unknown_rate, unknown_burst; /* all unknown sources together */
-		char *steer_object; /* default: the installed steer.bpf.o */
-		char **formats;	    /* "native", "snmp" */
+		char *steer_object;		      /* default: the installed steer.bpf.o */
+		char **formats;			      /* "native", "snmp" */
 		uint32_t n_formats;
 		char **communities; /* SNMP v1/v2c; default public */
 		uint32_t n_communities;
@@ -97,11 +100,11 @@ struct conf {
 	} memory;
 };
 
-/* Reads and checks FILE: structure, types and ranges, then what only makes sense together: this server
- * is in the list, ids, names, ranks and addresses differ, there are voters and their number is odd,
- * no core is named twice or absent from this machine, ports have different names and devices, an
- * af_xdp device names an interface. Files named in it are not opened; relative paths come out as
- * seen from FILE's folder. */
+/* Reads and checks FILE: structure, types and ranges, then what only makes sense together: this
+ * server is in the list, ids, names, ranks and addresses differ, there are voters and their number
+ * is odd, no core is named twice or absent from this machine, ports have different names and
+ * devices, an af_xdp device names an interface. Files named in it are not opened; relative paths
+ * come out as seen from FILE's folder. */
 int conf_load(struct conf **out, const char *file, struct conf_findings *findings);
 void conf_free(struct conf *c);
 
@@ -123,10 +126,10 @@ int conf_inventory_load(struct conf_inventory **out, const char *file, uint32_t 
 void conf_inventory_free(struct conf_inventory *i);
 
 struct conf_rule {
-	char *notification; /* dotted OID */
-	char *type;	    /* alarm-type-id */
-	uint8_t severity;   /* enum fedmem_severity, by its RFC 8632 name; "cleared" clears */
-	char *resource;	    /* fixed part; "" */
+	char *notification;  /* dotted OID */
+	char *type;	     /* alarm-type-id */
+	uint8_t severity;    /* enum fedmem_severity, by its RFC 8632 name; "cleared" clears */
+	char *resource;	     /* fixed part; "" */
 	char *resource_from; /* dotted OID of the binding, without instance; "" */
 	char *text_from;     /* the same, for the text; "" */
 };

@@ -147,7 +147,7 @@ const struct conf_number conf_numbers[] = {
 	NUMBER("dataplane.control_core", dataplane.control_core, 0, 1023, 0),
 	NUMBER("dataplane.worker_core", dataplane.worker_core, 0, 1023, 1),
 	NUMBER("dataplane.idle_max_us", dataplane.idle_max_us, 1, 100000, 500),
-	NUMBER("dataplane.memory_mb", dataplane.memory_mb, 64, 1048576, 256),
+	NUMBER("dataplane.memory_mb", dataplane.memory_mb, 72, 1048576, 256),
 	NUMBER("dataplane.spool_max", dataplane.spool_max, 1, 16777216, 65536),
 	NUMBER("dataplane.source_rate", dataplane.source_rate, 1, 1000000000, 100000),
 	NUMBER("dataplane.source_burst", dataplane.source_burst, 1, 1000000000, 20000),

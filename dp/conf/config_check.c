@@ -47,6 +47,39 @@ static void check_server(struct conf_source *s, struct conf_server_entry *server
 				    conf_path(path, "servers", index, "relay_address"));
 }
 
+static bool is_ipv4(const struct fedmem_address *a)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	return memcmp(a->octets, mapped, sizeof(mapped)) == 0;
+}
+
+/* What stands for an address that has a finding of its own is a group's, and has no family. */
+static bool is_other_family(const struct fedmem_address *a, const struct fedmem_address *b)
+{
+	return a->octets[0] != 0xff && b->octets[0] != 0xff && is_ipv4(a) != is_ipv4(b);
+}
+
+/* Servers speak to each other from one socket and one port each: over IPv4, or over IPv6. */
+static void check_families(struct conf_source *s, const struct conf_file *f)
+{
+	char path[CONF_PATH_BYTES];
+
+	for (uint32_t i = 1; i < f->n_servers; i++) {
+		const struct conf_server_entry *server = &f->servers[i];
+
+		if (is_other_family(&server->peer, &f->servers[0].peer))
+			conf_source_find(s, conf_path(path, "servers", i, "address"),
+					 "%s is of another family than servers[0].address",
+					 server->address);
+		else if (server->relay_address != NULL &&
+			 is_other_family(&server->relay, &f->servers[0].relay))
+			conf_source_find(s, conf_path(path, "servers", i, "relay_address"),
+					 "%s is of another family than that of servers[0]",
+					 server->relay_address);
+	}
+}
+
 #define DISTINCT_SERVERS(key, member, n_bytes)                                                     \
 	(&(struct conf_distinct){"servers", key, f->servers, f->n_servers, sizeof(*f->servers),    \
 				 offsetof(struct conf_server_entry, member), n_bytes})
@@ -61,6 +94,7 @@ static void check_servers(struct conf_source *s, struct conf_file *f)
 		n_voters += f->servers[i].voter == NULL || *f->servers[i].voter;
 		has_self = has_self || f->servers[i].id == f->conf.server;
 	}
+	check_families(s, f);
 	if (!has_self)
 		conf_source_find(s, "server", "%u is the id of none of the servers",
 				 f->conf.server);

@@ -82,7 +82,8 @@ bool ber_unsigned(struct cursor contents, uint64_t value_max, uint64_t *value)
 
 	if (n_octets == 0 || n_octets > sizeof(*value) + 1)
 		return false;
-	/* Agents are met that leave out the zero octet before a high bit, in values of full width. */
+	/* Agents are met that leave out the zero octet before a high bit, in values of full width.
+	 */
 	if ((contents.at[0] & 0x80) != 0 && n_octets != full_width)
 		return false;
 	if (n_octets == sizeof(*value) + 1 && contents.at[0] != 0)

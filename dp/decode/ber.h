@@ -38,8 +38,8 @@ enum decode_refusal ber_next(struct cursor *c, struct ber_element *element);
 enum decode_refusal ber_expect(struct cursor *c, enum ber_tag tag, struct cursor *contents);
 
 /* The number that contents hold, False: none, or out of range. Octets in front that only repeat the
- * sign are accepted: agents exist that write every integer with four octets. So is an unsigned number of
- * full width without the zero octet that should stand before its high bit. */
+ * sign are accepted: agents exist that write every integer with four octets. So is an unsigned
+ * number of full width without the zero octet that should stand before its high bit. */
 bool ber_signed32(struct cursor contents, int32_t *value);
 bool ber_unsigned(struct cursor contents, uint64_t value_max, uint64_t *value);
 

@@ -6,9 +6,9 @@
 #include "dp/fedmem/hash.h"
 #include "dp/fedmem/segment.h"
 
-/* cell and kind are read and replaced as one word */
+/* cell and the pad after it are read and replaced as one word */
 _Static_assert(offsetof(struct fedmem_element, cell) == 24 &&
-		       offsetof(struct fedmem_element, kind) == 28,
+		       offsetof(struct fedmem_element, pad) == 28,
 	       "the last word of a description");
 
 static uint32_t hash_address(const struct fedmem *fm, const struct fedmem_address *a)

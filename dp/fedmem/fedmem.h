@@ -67,7 +67,7 @@ struct fedmem_element {
 	uint64_t id; /* of the inventory, > 0; 0: the slot is free */
 	struct fedmem_address address;
 	uint32_t cell;
-	uint32_t kind;
+	uint32_t pad;
 };
 
 struct fedmem_cell {
@@ -180,7 +180,7 @@ struct fedmem_alarm {
 	uint64_t element_id;
 	struct fedmem_token token;
 	uint64_t raised_ns, changed_ns, last_ns; /* CLOCK_REALTIME: raised, state changed, seen */
-	uint64_t count;		 /* notifications since it was raised */
+	uint64_t count;				 /* notifications since it was raised */
 	uint64_t boot, sequence; /* of the source at the last change; 0: it has none */
 	uint64_t change;	 /* event number of the last change on this server */
 	char type[FEDMEM_TYPE_BYTES];
@@ -293,7 +293,8 @@ int fedmem_token_compare(struct fedmem_token a, struct fedmem_token b); /* <0, 0
 int fedmem_stats_read(const struct fedmem *fm, struct stats *out);
 uint32_t fedmem_unknowns_read(const struct fedmem *fm, struct fedmem_unknown *out, uint32_t room);
 
-/* When the data plane's worker last said that it runs (CLOCK_BOOTTIME); how often it was started. */
+/* When the data plane's worker last said that it runs (CLOCK_BOOTTIME); how often it was started.
+ */
 uint64_t fedmem_dp_beat_ns(const struct fedmem *fm);
 uint64_t fedmem_dp_starts(const struct fedmem *fm);
 uint32_t fedmem_alarms_used(const struct fedmem *fm); /* entries that are not free */

@@ -18,13 +18,13 @@
 
 enum pkt_verdict {
 	PKT_DATAGRAM,
-	PKT_NOT_IP,	  /* other ether type, more than two tags, another version, mapped address */
+	PKT_NOT_IP, /* other ether type, more than two tags, another version, mapped address */
 	PKT_LLDP,
-	PKT_TRUNCATED,	  /* a length field is below its minimum, or ends behind what is there */
+	PKT_TRUNCATED, /* a length field is below its minimum, or ends behind what is there */
 	PKT_IP_CHECKSUM,
 	PKT_UDP_CHECKSUM,
-	PKT_FRAGMENT,	  /* with an offset or with more to come */
-	PKT_NOT_UDP,	  /* also: nine extension headers, or a routing header with segments left */
+	PKT_FRAGMENT, /* with an offset or with more to come */
+	PKT_NOT_UDP,  /* also: nine extension headers, or a routing header with segments left */
 };
 
 struct pkt_view {

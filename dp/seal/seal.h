@@ -1,8 +1,9 @@
 /* seal.h - the door to libsodium: keys for pairs of servers, and authenticators of messages.
  * A message between servers is not secret but must be from whom it says and be sent once. Its
- * authenticator is ChaCha20-Poly1305 (RFC 8439) over the whole message as associated data, under a key
- * for (sender, receiver, purpose, sender's boot), with the sender's sequence number as nonce. A
- * key is thus never used twice with one nonce as long as the boot was persisted before its first use.
+ * authenticator is ChaCha20-Poly1305 (RFC 8439) over the whole message as associated data, under a
+ * key for (sender, receiver, purpose, sender's boot), with the sender's sequence number as nonce. A
+ * key is thus never used twice with one nonce as long as the boot was persisted before its first
+ * use.
  *
  * Thread:  any; no state after seal_start().
  * Memory:  borrows what it is given.
@@ -21,8 +22,8 @@
 /* Once per process, before anything else here. -EIO: libsodium found no source of randomness. */
 int seal_start(void);
 
-/* The cluster's secret: exactly 64 hexadecimal digits and an optional newline in a file that only its
- * owner may read. -EACCES: others may read it; -EINVAL: other contents. */
+/* The cluster's secret: exactly 64 hexadecimal digits and an optional newline in a file that only
+ * its owner may read. -EACCES: others may read it; -EINVAL: other contents. */
 int seal_load_secret(const char *path, uint8_t secret[SEAL_KEY_BYTES]);
 
 enum seal_purpose { SEAL_BEAT = 1, SEAL_RELAY, SEAL_MAP };

@@ -14,17 +14,18 @@
 
 /* The side of an equation that a counter stands on. */
 enum stats_group {
-	STATS_STEER_IN,   /* frames that the XDP program saw */
+	STATS_STEER_IN,	  /* frames that the XDP program saw */
 	STATS_STEER_OUT,  /* ... and what it did with each */
-	STATS_FRAME_IN,   /* frames that a worker received from its ports */
-	STATS_FRAME_OUT,  /* ... what each was: a datagram for us, a peer's message, or dropped by name */
-	STATS_DGRAM_IN,   /* datagrams of elements: from the wire and from peers */
+	STATS_FRAME_IN,	  /* frames that a worker received from its ports */
+	STATS_FRAME_OUT,  /* ... what each was: a datagram for us, a peer's message, or dropped by
+			     name */
+	STATS_DGRAM_IN,	  /* datagrams of elements: from the wire and from peers */
 	STATS_DGRAM_OUT,  /* ... applied, relayed or dropped by name */
 	STATS_REPORT_IN,  /* reports that the decoders gave out */
 	STATS_REPORT_OUT, /* ... applied, relayed or refused by name */
-	STATS_RELAY_IN,   /* messages that were given to the relay */
+	STATS_RELAY_IN,	  /* messages that were given to the relay */
 	STATS_RELAY_OUT,  /* ... what became of each; what still waits is a gauge of this group */
-	STATS_NOTE,       /* stands in no equation */
+	STATS_NOTE,	  /* stands in no equation */
 };
 
 /* X(symbol, name, group, help). The name is what an operator sees; it never changes its meaning.
@@ -148,8 +149,8 @@ enum stats_counter {
 		STATS_N
 };
 
-/* Why a decoder refused a datagram; dp/decode/decode.h says what each reads. X(symbol, name, help): at most
- * STATS_DECODE_MAX of them, DECODE_OK included. */
+/* Why a decoder refused a datagram; dp/decode/decode.h says what each reads. X(symbol, name, help):
+ * at most STATS_DECODE_MAX of them, DECODE_OK included. */
 #define STATS_DECODE_MAX 64
 #define DECODE_REFUSALS(X)                                                                         \
 	X(NATIVE_TRUNCATED, "native_truncated", "a field ends behind the datagram")                \

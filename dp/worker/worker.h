@@ -1,12 +1,11 @@
-/* worker.h - the loop of a pinned core: receive a burst, parse, find the elements, decode, apply or relay,
- * free. Run to completion; no allocation, system call, lock or log line of ours while packets flow (a
- * driver may wake the kernel). When nothing came for a while and nothing waits to be sent the adaptive mode
- * sleeps, for at most idle_max_us.
+/* worker.h - the loop of a pinned core: receive a burst, parse, find the elements, decode, apply or
+ * relay, free. Run to completion; no allocation, system call, lock or log line of ours while
+ * packets flow (a driver may wake the kernel). When nothing came for a while and nothing waits to
+ * be sent the adaptive mode sleeps, for at most idle_max_us.
  *
- * Thread:  worker_create(), worker_destroy(), worker_stop() and worker_note() control; worker_run() is the
- *          worker.
- * Memory:  all at creation; keeps the configuration, the segment, its writer and the ports.
- * Returns: 0 done; <0 -errno, with a line in 'why'.
+ * Thread:  worker_create(), worker_destroy(), worker_stop() and worker_note() control; worker_run()
+ * is the worker. Memory:  all at creation; keeps the configuration, the segment, its writer and the
+ * ports. Returns: 0 done; <0 -errno, with a line in 'why'.
  */
 #ifndef BELLWETHER_DP_WORKER_WORKER_H
 #define BELLWETHER_DP_WORKER_WORKER_H
@@ -31,8 +30,8 @@ int worker_create(struct worker **out, const struct conf *conf, struct fedmem *f
 int worker_run(void *worker);
 void worker_stop(struct worker *w);
 
-/* What control counted and the worker publishes with its own: the XDP program's verdicts (STEER_*) and
- * PORT_MISSED, since this process started. */
+/* What control counted and the worker publishes with its own: the XDP program's verdicts (STEER_*)
+ * and PORT_MISSED, since this process started. */
 struct worker_note {
 	uint64_t steer_frames, steer_taken, steer_passed, steer_source_rate, steer_unknown_rate,
 		steer_malformed, port_missed;

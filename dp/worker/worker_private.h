@@ -14,8 +14,8 @@
 
 struct worker {
 	/* control writes, worker reads */
-	_Atomic bool is_stopping;		  /* relaxed: seen with the next turn */
-	_Atomic uint32_t note_seq;		  /* odd while control writes; see worker_note() */
+	_Atomic bool is_stopping;  /* relaxed: seen with the next turn */
+	_Atomic uint32_t note_seq; /* odd while control writes; see worker_note() */
 	_Atomic uint64_t note[WORKER_NOTES];
 
 	/* worker only */
@@ -37,8 +37,8 @@ struct worker {
 
 	uint8_t is_format_on[DECODE_FORMATS];
 	struct decode_context decode;
-	/* Two of each: one in use, the other to read the next version into. A read that fails has left
-	 * anything there. */
+	/* Two of each: one in use, the other to read the next version into. A read that fails has
+	 * left anything there. */
 	struct fedmem_rule *rules, *rules_next;
 	struct fedmem_cell *cells, *cells_next;
 	uint32_t n_cells;

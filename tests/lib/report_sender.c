@@ -1,6 +1,6 @@
-/* report_sender: an element's side of the native format. Sends reports about some elements, several in a
- * datagram, and says at its end, as one JSON object, what it sent: the other end's counters are held
- * against that.
+/* report_sender: an element's side of the native format. Sends reports about some elements, several
+ * in a datagram, and says at its end, as one JSON object, what it sent: the other end's counters
+ * are held against that.
  *
  *   report_sender --to ADDRESS:PORT --elements 1,2,3 [--datagrams N] [--per-second N]
  *                 [--metrics N] [--alarm TYPE:RESOURCE:SEVERITY]
@@ -34,6 +34,15 @@ struct sender {
 	uint64_t boot, sequence;
 	uint64_t n_datagrams, n_reports, n_failed;
 };
+
+/* Two senders after each other must differ. */
+static uint64_t start_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
 
 static volatile sig_atomic_t is_ending;
 
@@ -115,12 +124,15 @@ static void parse_alarm(struct sender *s, char *text)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"to", required_argument, NULL, 't'},	      {"elements", required_argument, NULL, 'e'},
-		{"datagrams", required_argument, NULL, 'n'},  {"metrics", required_argument, NULL, 'm'},
-		{"per-second", required_argument, NULL, 'r'}, {"alarm", required_argument, NULL, 'a'},
+		{"to", required_argument, NULL, 't'},
+		{"elements", required_argument, NULL, 'e'},
+		{"datagrams", required_argument, NULL, 'n'},
+		{"metrics", required_argument, NULL, 'm'},
+		{"per-second", required_argument, NULL, 'r'},
+		{"alarm", required_argument, NULL, 'a'},
 		{0},
 	};
-	struct sender s = {.fd = -1, .n_metrics = 4, .boot = (uint64_t)time(NULL)};
+	struct sender s = {.fd = -1, .n_metrics = 4, .boot = start_ns()};
 	uint64_t datagrams = UINT64_MAX;
 	long per_second = 0;
 	int o;
@@ -130,8 +142,8 @@ int main(int argc, char **argv)
 			fprintf(stderr, "report_sender: cannot send to %s\n", optarg);
 			return 1;
 		} else if (o == 'e') {
-			for (char *id = strtok(optarg, ","); id != NULL && s.n_elements < ELEMENTS_MAX;
-			     id = strtok(NULL, ","))
+			for (char *id = strtok(optarg, ",");
+			     id != NULL && s.n_elements < ELEMENTS_MAX; id = strtok(NULL, ","))
 				s.elements[s.n_elements++] = strtoull(id, NULL, 10);
 		} else if (o == 'n') {
 			datagrams = strtoull(optarg, NULL, 10);

@@ -1,5 +1,5 @@
-/* segment_stats: the counters that a data plane published, read out of its segment while no control plane
- * runs that could be asked. Prints {"counters": [{"name": ..., "value": ...}, ...]}.
+/* segment_stats: the counters that a data plane published, read out of its segment while no control
+ * plane runs that could be asked. Prints {"counters": [{"name": ..., "value": ...}, ...]}.
  *
  *   segment_stats CONFIGURATION */
 #include <inttypes.h>
@@ -10,9 +10,8 @@
 
 static int print(const struct conf *conf)
 {
-	const struct fedmem_config cfg = {.path = conf->memory.path,
-					  .server_id = conf->server,
-					  .sizes = conf->memory.sizes};
+	const struct fedmem_config cfg = {
+		.path = conf->memory.path, .server_id = conf->server, .sizes = conf->memory.sizes};
 	struct stats s = {0};
 	struct fedmem *fm;
 	char why[256];

@@ -55,7 +55,8 @@ void file_write(const char *name, const char *text);
 /* Elements 1 to 12, two in each region: east, north, south, up, west, and this one. */
 void inventory_write(const char *last_region);
 
-/* Starts the program with this configuration, its log to 'log' or, when that is -1, to the test's. */
+/* Starts the program with this configuration, its log to 'log' or, when that is -1, to the test's.
+ */
 pid_t run(const char *config, int log);
 void start(int i);
 void stop(int i, int signal_number);

@@ -97,7 +97,8 @@ static struct wire_element_reply element_reply_sample = {.alarms = alarms, .n_al
 static const struct wire_list_request list_request_sample = {true, true, UINT64_MAX, UINT32_MAX,
 							     UINT32_MAX};
 static const struct wire_element_list element_list_sample = {elements, 2, UINT64_MAX, silent, 3, 1};
-static const struct wire_alarm_list alarm_list_sample = {alarms, 2, UINT64_MAX, silent, 3, 65535, 9};
+static const struct wire_alarm_list alarm_list_sample = {alarms, 2,	UINT64_MAX, silent,
+							 3,	 65535, 9};
 static const struct wire_watch_request watch_request_sample = {true, true};
 static struct wire_alarm_event alarm_event_sample = {
 	.kind = "raised", .has_alarm = true, .time_ns = 9, .server = 2, .number = UINT64_MAX};

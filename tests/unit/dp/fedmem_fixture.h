@@ -85,7 +85,7 @@ static inline struct fedmem_address address_of(uint64_t n)
 
 static inline struct fedmem_element element_of(uint64_t id)
 {
-	return (struct fedmem_element){.id = id, .address = address_of(id), .cell = 1, .kind = 2};
+	return (struct fedmem_element){.id = id, .address = address_of(id), .cell = 1};
 }
 
 static const struct fedmem_token token_one = {.epoch = 1, .generation = 1};

@@ -22,7 +22,8 @@ static void check_sample_servers(const struct conf *c)
 	assert_string_equal(text, "10.91.0.1");
 	assert_string_equal(c->servers[1].client_address, "10.90.0.2");
 	conf_address_format(text, &c->servers[3].relay);
-	assert_string_equal(text, "2001:db8::4");
+	assert_string_equal(text, "10.90.0.4");
+	assert_string_equal(c->servers[3].client_address, "2001:db8::4");
 }
 
 static void check_default_numbers(const struct conf *c)
@@ -121,7 +122,7 @@ static void what_is_given_is_not_replaced_by_a_default(void **state)
 		{9, "inventory: /i\nstate_dir: s\nrun_dir: /r"},
 		{11, "listen: {api: 1, beat: 2, relay: 3, native: 4, snmp: 65535}"},
 		{12, "dataplane:\n  {control_core: 1, worker_core: 0, idle: busy, idle_max_us: 1,\n"
-		     "   huge_pages: false, memory_mb: 64, spool_max: 1, source_rate: 2,\n"
+		     "   huge_pages: false, memory_mb: 72, spool_max: 1, source_rate: 2,\n"
 		     "   source_burst: 3, unknown_rate: 4, unknown_burst: 5, steer_object: x.o,\n"
 		     "   formats: [snmp], communities: [a, b],"},
 		{13, "   ports:"},

@@ -233,6 +233,17 @@ static void servers_that_share_something_are_found(void **state)
 		 "10.90.0.2}"});
 }
 
+static void servers_of_two_address_families_are_found(void **state)
+{
+	WITH("7:44: servers[1].address: 2001:db8::2 is of another family than "
+	     "servers[0].address\n",
+	     {7, "  - {id: 2, name: bravo, rank: 2, address: '2001:db8::2'}"});
+	WITH("7:70: servers[1].relay_address: 2001:db8::2 is of another family than that of "
+	     "servers[0]\n",
+	     {7, "  - {id: 2, name: bravo, rank: 2, address: 10.90.0.2, relay_address: "
+		 "'2001:db8::2'}"});
+}
+
 static void server_without_an_id_is_found(void **state)
 {
 	WITH("7:10: servers[1].id: 0 is out of range (1 to 65535)\n",
@@ -458,6 +469,7 @@ int main(void)
 		cmocka_unit_test(list_that_is_too_short_or_long_is_found),
 		cmocka_unit_test(server_that_is_not_in_the_list_is_found),
 		cmocka_unit_test(servers_that_share_something_are_found),
+		cmocka_unit_test(servers_of_two_address_families_are_found),
 		cmocka_unit_test(server_without_an_id_is_found),
 		cmocka_unit_test(address_that_is_none_of_a_host_is_found),
 		cmocka_unit_test(wrong_number_of_voters_is_found),

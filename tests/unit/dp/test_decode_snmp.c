@@ -281,7 +281,7 @@ static void values_that_their_type_cannot_have_are_refused(void **state)
 		{0x41, "\xff\xff", 2},		   /* negative */
 		{0x42, "\x01\0\0\0\0", 5},	   /* 2^32 */
 		{0x43, "", 0},
-		{0x46, "\x80\0\0\0\0\0\0", 7},   /* negative */
+		{0x46, "\x80\0\0\0\0\0\0", 7},	 /* negative */
 		{0x46, "\1\0\0\0\0\0\0\0\0", 9}, /* 2^64 */
 		{0x46, "\0\0\0\0\0\0\0\0\0\7", 10},
 		{0x40, "\1\2\3", 3},
@@ -462,8 +462,7 @@ int main(void)
 		cmocka_unit_test(other_community_is_refused_and_each_accepted_one_is_not),
 		cmocka_unit_test(messages_that_are_no_trap_are_refused_by_name),
 		cmocka_unit_test(values_that_their_type_cannot_have_are_refused),
-		cmocka_unit_test(
-			unsigned_number_of_full_width_needs_no_zero_before_its_high_bit),
+		cmocka_unit_test(unsigned_number_of_full_width_needs_no_zero_before_its_high_bit),
 		cmocka_unit_test(v1_numbers_outside_their_range_are_refused),
 		cmocka_unit_test(trap_without_its_first_two_bindings_is_refused),
 		cmocka_unit_test(octets_after_a_part_are_refused),

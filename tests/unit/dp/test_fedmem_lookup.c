@@ -233,7 +233,6 @@ static void put_again_changes_in_place(void **state)
 	assert_int_equal(first, second);
 	assert_int_equal(fedmem_elements_version(f.fm), version);
 	e.cell = 77;
-	e.kind = 78;
 	assert_int_equal(fedmem_element_put(f.fm, &e, &second), 0);
 	assert_int_equal(first, second);
 	assert_true(fedmem_elements_version(f.fm) > version);

@@ -559,7 +559,8 @@ static void two_hundred_kills_while_writing_lose_nothing_and_break_nothing(void 
 		}
 		fedmem_writer_close(w);
 	}
-	print_message("# %lu steps, %u records put back\n", atomic_load(&t->n_steps), n_repaired_all);
+	print_message("# %lu steps, %u records put back\n", atomic_load(&t->n_steps),
+		      n_repaired_all);
 	assert_true(n_repaired_all > 0);
 	fedmem_close(fm);
 	place_remove(p);
