@@ -319,7 +319,7 @@ int conf_load(struct conf **out, const char *file, struct conf_findings *finding
 	if (findings->n == 0)
 		conf_source_check(&s, &file_schema);
 	conf_check_numbers(&s);
-	if (s.err == 0 && findings->n == 0)
+	if (s.err == 0 && s.is_loadable)
 		f = conf_source_load(&s, &file_schema);
 	if (f != NULL) {
 		put_defaults(&s, &f->conf);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #define VOTERS_MAX 7
+#define CORE_MAX   1023 /* what is out of these bounds was found as a number */
 
 void conf_check_numbers(struct conf_source *s)
 {
@@ -188,7 +189,7 @@ static void check_cores(struct conf_source *s, const struct conf *c)
 
 	read_cores(list, sizeof(list));
 	for (int i = 0; i < 2; i++)
-		if (!list_has(list, cores[i]))
+		if (cores[i] >= 0 && cores[i] <= CORE_MAX && !list_has(list, cores[i]))
 			conf_source_find(s, paths[i], "core %d is not on this machine (%s are)",
 					 cores[i], list);
 	if (cores[0] == cores[1]) {

@@ -126,7 +126,7 @@ int conf_rules_load(struct conf_rules **out, const char *file, uint32_t rules_ma
 		return result;
 	if (findings->n == 0)
 		conf_source_check(&s, &file_schema);
-	if (s.err == 0 && findings->n == 0)
+	if (s.err == 0 && s.is_loadable)
 		f = conf_source_load(&s, &file_schema);
 	if (f != NULL)
 		check(&s, f, rules_max);

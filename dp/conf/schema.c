@@ -21,6 +21,7 @@ find(struct walk *w, const struct conf_doc_node *n, const char *format, ...)
 	char text[sizeof(w->s->findings->items->text)];
 	va_list args;
 
+	w->s->is_loadable = false;
 	if (w->s->err != 0)
 		return;
 	va_start(args, format);
@@ -140,6 +141,15 @@ static int field_index(const cyaml_schema_field_t *fields, const char *key)
 	return -1;
 }
 
+/* The one finding that the loading of the rest can live with. */
+static void find_unknown(struct walk *w, const struct conf_doc_node *key)
+{
+	bool is_loadable = w->s->is_loadable;
+
+	find(w, key, "unknown key");
+	w->s->is_loadable = is_loadable;
+}
+
 static void check_key(struct walk *w, const struct conf_doc_node *key,
 		      const cyaml_schema_field_t *fields, uint64_t *seen)
 {
@@ -156,7 +166,7 @@ static void check_key(struct walk *w, const struct conf_doc_node *key,
 	snprintf(w->path + n_path, sizeof(w->path) - n_path, "%s%.40s", n_path > 0 ? "." : "",
 		 name);
 	if (index < 0)
-		find(w, key, "unknown key");
+		find_unknown(w, key);
 	else if ((*seen & UINT64_C(1) << index) != 0)
 		find(w, key, "is there twice");
 	else

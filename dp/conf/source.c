@@ -42,7 +42,7 @@ static cyaml_config_t cyaml_config(struct growth *g)
 	return (cyaml_config_t){
 		.mem_fn = memory,
 		.mem_ctx = g,
-		.flags = CYAML_CFG_NO_ALIAS,
+		.flags = CYAML_CFG_NO_ALIAS | CYAML_CFG_IGNORE_UNKNOWN_KEYS,
 	};
 }
 
@@ -87,6 +87,7 @@ int conf_source_open(struct conf_source *s, const char *file, struct conf_findin
 		err = conf_doc_init(&s->doc, s->bytes, s->n_bytes, findings);
 	if (err == 0 && findings->n == 0 && conf_doc_root(&s->doc) == NULL)
 		err = conf_findings_add(findings, 0, 0, "the file is empty");
+	s->is_loadable = err == 0 && findings->n == 0;
 	if (err != 0)
 		conf_source_close(s);
 	return err;

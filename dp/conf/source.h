@@ -21,6 +21,7 @@ struct conf_source {
 	size_t n_bytes;
 	struct conf_doc doc;
 	struct conf_findings *findings; /* borrowed */
+	bool is_loadable;		/* nothing was found but what can be passed over */
 	int err;
 };
 
@@ -30,7 +31,8 @@ void conf_source_close(struct conf_source *s);
 
 /* Holds the document against the table: keys, kinds, types, lengths (schema.c). */
 void conf_source_check(struct conf_source *s, const cyaml_schema_value_t *schema);
-/* Makes the structs. Only for a document without findings. NULL: see conf_source_result(). */
+/* Makes the structs of a loadable document; keys that are not known are passed over, so that what
+ * else is wrong is found at the same time. NULL: see conf_source_result(). */
 void *conf_source_load(struct conf_source *s, const cyaml_schema_value_t *schema);
 void conf_source_unload(const cyaml_schema_value_t *schema, void *data); /* takes NULL */
 

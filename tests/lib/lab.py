@@ -4,6 +4,7 @@ Three bridges, in a namespace that holds nothing else: peers (10.90.0.0/24), man
 (10.92.0.0/24). A server has a leg in each; an element one in management, with a stock snmpd; the client
 namespace one in clients. Names begin with the laboratory's own name, which is unique to a run.
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -144,12 +146,13 @@ class Lab:
     def spawn(self, namespace, words, log=None, **options):
         """A process of ours in a namespace, in a session of its own: a Ctrl-C is for us to handle."""
         out = open(log, "ab") if log else subprocess.DEVNULL
-        process = subprocess.Popen(["ip", "netns", "exec", namespace, *[str(w) for w in words]],
-                                   stdin=subprocess.DEVNULL, stdout=options.pop("stdout", out), stderr=out,
-                                   start_new_session=True, **options)
+        with uninterrupted():  # between its start and its place in the list it would be nobody's
+            process = subprocess.Popen(["ip", "netns", "exec", namespace, *[str(w) for w in words]],
+                                       stdin=subprocess.DEVNULL, stdout=options.pop("stdout", out), stderr=out,
+                                       start_new_session=True, **options)
+            self.spawned.append(process)
         if log:
             out.close()
-        self.spawned.append(process)
         return process
 
     def run_in(self, namespace, *words, **options):
@@ -158,8 +161,9 @@ class Lab:
     # -- network
 
     def add_namespace(self, name):
-        run("ip", "netns", "add", name)
-        self.namespaces.append(name)
+        with uninterrupted():
+            run("ip", "netns", "add", name)
+            self.namespaces.append(name)
         run("ip", "-n", name, "link", "set", "lo", "up")
         return name
 
@@ -194,7 +198,8 @@ class Lab:
     # -- files
 
     def write_files(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{self.name}-", dir="/var/tmp"))
+        with uninterrupted():
+            self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{self.name}-", dir="/var/tmp"))
         secret = self.folder / "secret"
         secret.touch(mode=0o600)
         secret.write_text(secrets.token_hex(32) + "\n")
@@ -259,13 +264,15 @@ class Lab:
     # -- the end
 
     def close(self):
-        stop([p.pid for p in self.spawned if p.poll() is None], reap=self.spawned)
-        remove(self.namespaces, [self.folder] + [s.segment for s in self.servers])
-        self.namespaces, self.spawned = [], []
+        with uninterrupted():
+            ours = {p.pid for p in self.spawned if p.poll() is None}
+            stop(sorted(ours | pids_inside(self.namespaces)), reap=self.spawned)
+            remove(self.namespaces, [self.folder] + [s.segment for s in self.servers])
+            self.namespaces, self.spawned = [], []
 
     def stay(self):
         """Leaves everything as it is and says in a file what there is to stop."""
-        state = {"pids": [p.pid for p in self.spawned if p.poll() is None], "namespaces": self.namespaces,
+        state = {"namespaces": self.namespaces,
                  "paths": [str(self.folder)] + [str(s.segment) for s in self.servers]}
         (STATE_FOLDER / f"bellwether-lab-{self.name}.json").write_text(json.dumps(state))
 
@@ -276,15 +283,20 @@ def stop_left(name):
     if not file.exists():
         return False
     state = json.loads(file.read_text())
-    inside = set()
-    for namespace in state["namespaces"]:
-        done = subprocess.run(["ip", "netns", "pids", namespace], capture_output=True, text=True, check=False)
-        inside |= {int(pid) for pid in done.stdout.split()}
-    # A number can have been given to another process since: only those in our namespaces are ours.
-    stop([pid for pid in state["pids"] if pid in inside])
+    # A number can have been given to another process since: those in our namespaces are ours.
+    stop(sorted(pids_inside(state["namespaces"])))
     remove(state["namespaces"], state["paths"])
     file.unlink()
     return True
+
+
+def pids_inside(namespaces):
+    """Whatever runs in namespaces that we made, we started."""
+    found = set()
+    for namespace in namespaces:
+        done = subprocess.run(["ip", "netns", "pids", namespace], capture_output=True, text=True, check=False)
+        found |= {int(pid) for pid in done.stdout.split()}
+    return found
 
 
 def is_alive(pid):
@@ -322,9 +334,35 @@ def remove(namespaces, paths):
                 file.unlink()
 
 
-def raise_on_signals():
-    """SIGTERM and SIGHUP end the program as SIGINT does: by an exception, through every 'finally'."""
-    def handler(number, _frame):
+class Interruption:
+    """Signals end the program by an exception, through every 'finally', but not in the middle of a step that leaves
+    something behind which nobody knows of: then right after it."""
+    depth = 0
+    pending = None
+
+    @classmethod
+    def handle(cls, number, _frame):
+        if cls.depth:
+            cls.pending = number
+        else:
+            raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+@contextlib.contextmanager
+def uninterrupted():
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are handled in the main thread only
+        return
+    Interruption.depth += 1
+    try:
+        yield
+    finally:
+        Interruption.depth -= 1
+    if Interruption.pending and not Interruption.depth:
+        number, Interruption.pending = Interruption.pending, None
         raise KeyboardInterrupt(signal.Signals(number).name)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, handler)
+
+
+def raise_on_signals():
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, Interruption.handle)

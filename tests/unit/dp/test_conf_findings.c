@@ -233,6 +233,20 @@ static void servers_that_share_something_are_found(void **state)
 		 "10.90.0.2}"});
 }
 
+static void findings_of_every_kind_come_at_once(void **state)
+{
+	WITH("5:1: colour: unknown key\n"
+	     "7:3: servers: none of them is a voter\n"
+	     "8:44: servers[1].address: '10.90.0.256' is no IPv4 or IPv6 address\n"
+	     "14:16: dataplane.worker_core: core 0 is named twice, also by "
+	     "dataplane.control_core\n",
+	     {4, "server: 1\ncolour: blue"},
+	     {6, "  - {id: 1, name: alpha, rank: 3, address: 10.90.0.1, voter: false}"},
+	     {7, "  - {id: 2, name: bravo, rank: 2, address: 10.90.0.256, voter: false}"},
+	     {8, "  - {id: 3, name: charlie, rank: 1, address: 10.90.0.3, voter: false}"},
+	     {13, "  worker_core: 0\n  ports:"});
+}
+
 static void servers_of_two_address_families_are_found(void **state)
 {
 	WITH("7:44: servers[1].address: 2001:db8::2 is of another family than "
@@ -469,6 +483,7 @@ int main(void)
 		cmocka_unit_test(list_that_is_too_short_or_long_is_found),
 		cmocka_unit_test(server_that_is_not_in_the_list_is_found),
 		cmocka_unit_test(servers_that_share_something_are_found),
+		cmocka_unit_test(findings_of_every_kind_come_at_once),
 		cmocka_unit_test(servers_of_two_address_families_are_found),
 		cmocka_unit_test(server_without_an_id_is_found),
 		cmocka_unit_test(address_that_is_none_of_a_host_is_found),

@@ -202,7 +202,8 @@ static void a_look_up_that_missed_a_moving_entry_is_told_to_look_again(void **st
 		c.turns[i] = 1;
 	}
 	assert_int_equal(pthread_create(&thread, NULL, search_crowd, &c), 0);
-	for (uint64_t step = 0; step < 50000000 && atomic_load(&c.n_moved) < MOVES_MET; step++) {
+	/* Until the reader met enough moves; the machine may be busy with other things for long. */
+	for (uint64_t step = 0; step < 2000000000 && atomic_load(&c.n_moved) < MOVES_MET; step++) {
 		uint32_t i = (uint32_t)(next_random(&x) % CROWD);
 
 		if (c.turns[i] % 2 == 0) {
