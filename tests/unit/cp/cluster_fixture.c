@@ -22,9 +22,11 @@ static _Atomic bool is_dp_ending;
 static void *dp_run(void *arg)
 {
 	while (!is_dp_ending) {
-		for (int i = 1; i <= N; i++)
+		for (int i = 1; i <= N; i++) {
 			if (!servers[i].is_dp_silent)
 				fedmem_dp_beat(servers[i].writer, core_now_ns());
+			servers[i].n_dp_looks++;
+		}
 		usleep(20000);
 	}
 	return NULL;

@@ -40,7 +40,8 @@ struct server {
 	struct fedmem *fm;
 	struct fedmem_writer *writer;
 	_Atomic bool is_dp_silent;
-	uint64_t epoch; /* highest seen */
+	_Atomic uint32_t n_dp_looks; /* how often the data plane's thread looked at is_dp_silent */
+	uint64_t epoch;		     /* highest seen */
 	struct cell cells[CELLS_MAX];
 	uint32_t n_cells;
 };

@@ -181,7 +181,7 @@ static void regions_come_and_go_with_the_inventory(void **state)
 
 static void relay_boots_rise_with_every_start_of_a_data_plane(void **state)
 {
-	uint32_t boot, n_repaired;
+	uint32_t boot, n_looks, n_repaired;
 
 	(void)state;
 	start_all();
@@ -192,7 +192,8 @@ static void relay_boots_rise_with_every_start_of_a_data_plane(void **state)
 			    FEDMEM_KEY_BYTES);
 	boot = seen_by(1, 2).relay_boot_tx;
 	servers[1].is_dp_silent = true;
-	usleep(50000); /* the data plane's thread has looked at it */
+	n_looks = servers[1].n_dp_looks;
+	UNTIL(servers[1].n_dp_looks >= n_looks + 2); /* it is not inside the writer any more */
 	fedmem_writer_close(servers[1].writer);
 	assert_int_equal(fedmem_writer_open(&servers[1].writer, servers[1].fm, &n_repaired), 0);
 	servers[1].is_dp_silent = false;
