@@ -28,6 +28,7 @@ struct ownership_cell {
 	uint32_t weight;		 /* its load, e.g. its number of elements; > 0 */
 	uint16_t owner, standby;	 /* 0: nobody */
 	struct ownership_token token;	 /* of its present owner */
+	uint16_t pin;			 /* the server that an operator chose; 0: none */
 };
 
 /* For qsort() and bsearch(): by name. */
@@ -37,6 +38,7 @@ struct ownership_server {
 	uint16_t id;
 	uint32_t weight; /* its capacity; > 0 */
 	bool is_alive;	 /* the master's word */
+	bool is_drained; /* an operator's: owns and stands by only where nobody else can */
 };
 
 struct ownership_plan {
@@ -45,7 +47,8 @@ struct ownership_plan {
 };
 
 /* Gives every cell a living owner and, where two servers live, a living standby on another server,
- * in place. A cell with a living owner keeps it and its token. A cell whose owner is dead goes to
+ * in place. A cell with a living owner keeps it and its token, unless the owner is drained or the
+ * cell is pinned to another living server that is not drained. A cell whose owner is dead goes to
  * its standby when that lives, else to the best by hash under the load bound of 1.25 x mean. A cell
  * that moves gets the token (epoch, its generation + 1). With no living server nothing is changed
  * and owners stay as they are: -ENOENT. -EINVAL: cells out of order or two of one name, a name that

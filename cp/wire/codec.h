@@ -9,6 +9,7 @@
 #define BELLWETHER_CP_WIRE_CODEC_H
 
 #include "bellwether.pb-c.h"
+#include "peer.pb-c.h"
 #include "cp/wire/arena.h"
 #include "cp/wire/text.h"
 #include "cp/wire/wire.h"

@@ -7,6 +7,8 @@
  *   ... and the lease is over                 alarms: to the relay, which keeps them
  *                                             metrics: refused_no_lease
  *   another server owns its cell              to the relay
+ *   ... and the cell is being restored        alarms: to the relay, which keeps them
+ *                                             metrics: applied
  *   nobody owns its cell                      alarms: to the relay, which keeps them
  *                                             metrics: refused_no_owner
  *   the last three, of a relayed datagram     refused_not_owner
@@ -89,6 +91,13 @@ enum apply_verdict {
 enum apply_verdict apply_batch(struct apply *a, const struct apply_datagram *d,
 			       const struct report_batch *batch, uint32_t sender, uint64_t now_ns,
 			       bool may_own);
+/* Puts in what an earlier owner knew; no event comes of it. Only for a cell that this server owns
+ * under the token that the injection names, else it is refused. What the memory holds under this
+ * token already is newer: of an alarm that is there the earlier raised_ns and the higher count
+ * stay; of a state the newer (boot, sequence), the metrics that are there, the earlier first_seen.
+ * Counts STATS_ALARM_RESTORED, STATS_STATE_RESTORED, or why not: STATS_RESTORE_REFUSED (stale
+ * token, unknown element), STATS_RESTORE_FULL (no room). */
+void apply_restore(struct apply *a, const struct fedmem_inject *inject);
 void apply_destroy(struct apply *a); /* takes NULL */
 
 #endif

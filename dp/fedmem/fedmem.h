@@ -28,7 +28,7 @@
 
 #include "dp/stats/stats.h"
 
-#define FEDMEM_LAYOUT_VERSION 1u
+#define FEDMEM_LAYOUT_VERSION 2u
 #define FEDMEM_NONE	      UINT32_MAX /* no slot, no cell, no alarm */
 
 enum fedmem_answer {
@@ -73,7 +73,9 @@ struct fedmem_element {
 struct fedmem_cell {
 	struct fedmem_token token;
 	uint16_t owner, standby; /* server ids; 0: nobody */
-	uint32_t pad;
+	/* The owner does not have its alarms yet: the data plane keeps alarms of the cell back, as
+	 * if nobody owned it; metrics are applied. */
+	uint32_t is_restoring;
 	char name[40]; /* zero-terminated */
 };
 
@@ -202,6 +204,30 @@ struct fedmem_event {
 	uint8_t pad[6];
 };
 
+/* What the control plane asks the worker to put into its memory, on a ring of its own: the memory
+ * has one writer. */
+enum fedmem_inject_kind {
+	FEDMEM_INJECT_STATE = 1, /* what an earlier owner knew of the element: inject.state */
+	FEDMEM_INJECT_METRICS,	 /* more of its metrics */
+	FEDMEM_INJECT_ALARM,	 /* an alarm that an earlier owner held: inject.alarm */
+};
+#define FEDMEM_INJECT_METRICS_MAX 16u
+#define FEDMEM_INJECTS		  4096u /* places on the ring */
+struct fedmem_inject {
+	uint8_t kind;	   /* enum fedmem_inject_kind */
+	uint8_t n_metrics; /* METRICS */
+	uint8_t pad[6];
+	uint64_t element_id;
+	struct fedmem_token token; /* of its cell; another than the present one: it is refused */
+	union {
+		struct fedmem_state state; /* first and last seen, reports, gaps, boot, sequence and
+					      the inline metrics (n_metrics of them) count */
+		struct fedmem_metric metrics[FEDMEM_INJECT_METRICS_MAX];
+		struct fedmem_alarm
+			alarm; /* texts, state, severity, times, count, boot, sequence */
+	};
+};
+
 struct fedmem_unknown {
 	struct fedmem_address address;
 	uint64_t first_ns, last_ns, n_datagrams;
@@ -247,8 +273,16 @@ void fedmem_lease_set(struct fedmem *fm, uint64_t until_ns);
 uint32_t fedmem_relay_boot_wanted(const struct fedmem *fm);
 void fedmem_relay_boot_given(struct fedmem *fm, uint32_t wanted);
 
-/* Takes the oldest event off the ring. FEDMEM_NOT_FOUND: there is none. */
-int fedmem_event_pop(struct fedmem *fm, struct fedmem_event *e);
+/* The oldest event on the ring with a number above 'after'. FEDMEM_NOT_FOUND: there is none. Its
+ * place stays taken until it is released. */
+int fedmem_event_peek(struct fedmem *fm, uint64_t after, struct fedmem_event *e);
+/* Gives up the places of all events with numbers up to this one. */
+void fedmem_event_release(struct fedmem *fm, uint64_t number);
+/* Puts one onto the worker's ring, which takes it in this order. FEDMEM_FULL: no place now. */
+int fedmem_inject_push(struct fedmem *fm, const struct fedmem_inject *inject);
+/* How many were ever put there, and how many the worker is done with. */
+uint64_t fedmem_injects_pushed(const struct fedmem *fm);
+uint64_t fedmem_injects_done(const struct fedmem *fm);
 /* Rises when events did not fit the ring: read the alarm table anew, nothing in it is lost. */
 uint64_t fedmem_event_overflows(const struct fedmem *fm);
 
@@ -297,6 +331,10 @@ uint32_t fedmem_unknowns_read(const struct fedmem *fm, struct fedmem_unknown *ou
  */
 uint64_t fedmem_dp_beat_ns(const struct fedmem *fm);
 uint64_t fedmem_dp_starts(const struct fedmem *fm);
+/* The version of the cell table by which the worker judges from now on: what it applied under an
+ * older one is in the memory. */
+uint32_t fedmem_dp_cells_version(const struct fedmem *fm);
+uint64_t fedmem_identity(const struct fedmem *fm);    /* drawn when the segment was made; not 0 */
 uint32_t fedmem_alarms_used(const struct fedmem *fm); /* entries that are not free */
 
 /* ---- The worker ---- */
@@ -357,6 +395,11 @@ void fedmem_stats_load(const struct fedmem_writer *w, struct stats *out);
 /* Publishes a snapshot; called between bursts. */
 void fedmem_stats_publish(struct fedmem_writer *w, const struct stats *s);
 void fedmem_dp_beat(struct fedmem_writer *w, uint64_t now_ns);
+void fedmem_dp_cells_followed(struct fedmem_writer *w, uint32_t version);
+/* The oldest on the ring, copied out; its place is given back by _done, so that one that a killed
+ * worker had not finished comes again. FEDMEM_NOT_FOUND: there is none. */
+int fedmem_inject_peek(struct fedmem_writer *w, struct fedmem_inject *out);
+void fedmem_inject_done(struct fedmem_writer *w);
 
 void fedmem_writer_close(struct fedmem_writer *w); /* takes NULL */
 void fedmem_close(struct fedmem *fm);		   /* takes NULL; the segment stays */

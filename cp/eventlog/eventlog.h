@@ -1,0 +1,82 @@
+/* eventlog.h - what happened, in order: writes every change of an alarm that the data plane reports
+ * into the log, with the alarm's record, here and at the cell's standby; and answers what the log
+ * holds, the registry's trail included, each event once.
+ *
+ * An event is stored exactly once: the data plane's ring gives up a place only when its event is on
+ * disk, and what was on disk already when the process was killed is known by the segment's identity
+ * and the event's number there. When the ring overflowed the alarm table itself is read again:
+ * nothing in it is lost, only changes that were overtaken.
+ * Watchers are told what is on disk, never what could be taken back.
+ *
+ * Resume tokens: for each origin the number up to which all was told, and the numbers above it that
+ * were told too, because a standby's copy came before the origin's own: "1:1790000000123,2:7+9+12".
+ *
+ * Thread:  control.
+ * Memory:  a page owns what its list points to.
+ * Returns: 0 done; <0 -errno.
+ */
+#ifndef BELLWETHER_CP_EVENTLOG_EVENTLOG_H
+#define BELLWETHER_CP_EVENTLOG_EVENTLOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cp/archive/archive.h"
+#include "cp/cluster/cluster.h"
+#include "cp/memory/memory.h"
+#include "cp/standby/standby.h"
+
+struct eventlog; /* opaque: see eventlog.c */
+
+struct eventlog_config {
+	struct uv_loop_s *loop;
+	struct fedmem *fedmem;
+	struct cluster *cluster;
+	const struct inventory *inventory;
+	struct memory *memory;
+	struct archive *archive;
+	struct standby *standby;
+	struct rpc_client *client; /* to fetch what the peers hold of us, when the archive is new */
+	bool is_archive_new;
+};
+
+int eventlog_create(struct eventlog **out, const struct eventlog_config *cfg);
+
+/* An event of this server's own: sets origin, number and time, stores it here, and, when it has a
+ * cell, at the standby. 'done' when it is on both; 'is_degraded': there is no standby. */
+int eventlog_append(struct eventlog *l, struct wire_event *e, const struct wire_alarm_note *note,
+		    void (*done)(void *user, uint64_t number, bool is_degraded), void *user);
+
+/* From the trail, as cluster_listener.event gives it: for those who follow. */
+void eventlog_trail(struct eventlog *l, const struct wire_event *e);
+
+/* What this server holds. The list's 'resume' stands behind its last event. -EINVAL: 'after' is no
+ * resume token. */
+int eventlog_query(struct eventlog *l, const struct wire_event_query *q, struct memory_page **page,
+		   struct wire_event_list *list);
+
+/* Everything that comes onto this server's disk from now on, and the trail. Several may follow. */
+struct eventlog_follower {
+	void (*seen)(void *user, const struct wire_event *e);
+	void *user;
+	struct eventlog_follower *next; /* eventlog's own */
+};
+void eventlog_follow(struct eventlog *l, struct eventlog_follower *f);
+void eventlog_unfollow(struct eventlog *l, struct eventlog_follower *f);
+
+/* ---- Resume tokens ---- */
+
+struct eventlog_place; /* what was told so far */
+/* "": nothing yet. -EINVAL: not one; -ENOMEM. */
+int eventlog_place_create(struct eventlog_place **out, const char *token);
+/* Is this event new? Then it counts as told. 'from': the server whose stream it came in by. */
+bool eventlog_place_take(struct eventlog_place *p, const struct wire_event *e, uint16_t from);
+uint64_t eventlog_place_mark(const struct eventlog_place *p, uint16_t origin);
+/* At most EVENTLOG_TOKEN_MAX octets with the terminator. */
+#define EVENTLOG_TOKEN_MAX 4096
+void eventlog_place_token(const struct eventlog_place *p, char out[EVENTLOG_TOKEN_MAX]);
+void eventlog_place_free(struct eventlog_place *p); /* takes NULL */
+
+void eventlog_destroy(struct eventlog *l); /* takes NULL */
+
+#endif
