@@ -310,7 +310,10 @@ int ownership_plan(struct ownership_cell *cells, uint32_t n_cells,
 		measure(&p, c);
 		if (!has_owner)
 			choose_owner(&p, c, epoch, plan);
-		choose_standby(&p, c);
+		if (is_among(&p, standbys(&p, c->owner), c->standby))
+			p.loads[find_server(&p, c->standby)].standing_by += c->weight;
+		else
+			choose_standby(&p, c);
 	}
 	return 0;
 }
