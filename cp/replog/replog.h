@@ -178,12 +178,11 @@ struct replog_peer {
 	uint32_t known_boot;  /* of which the following is true */
 	uint64_t next, match; /* next to send; known to be on its disk */
 	bool is_matched;      /* it accepted one since it was met: 'next' is right */
-	bool is_told_last;    /* ... one that named our last entry */
 	bool needs_snapshot;
 	uint64_t told_committed;
 	uint64_t call; /* under way; 0: none */
 	bool is_snapshotting;
-	uint64_t call_previous, call_last, call_committed, call_named_last;
+	uint64_t call_previous, call_last, call_committed;
 	uint64_t retry_ms; /* nothing is sent before */
 };
 
