@@ -109,9 +109,9 @@ struct election_input {
 	uint16_t server;
 	bool is_healthy;
 	/* STATE: the log began on an empty disk and does not yet hold all that the cluster has, see
-	 * replog_may_vote(). Such a server neither votes nor stands; but one that holds nothing
-	 * does when a majority of the voters is known to hold nothing, as at the first start of
-	 * all, and then not for one that holds nothing while a living voter holds something. */
+	 * replog_may_vote(); then 'position' is zero. Such a server neither votes nor stands, but
+	 * when a majority of the voters is known to hold nothing, as at the first start of all; and
+	 * then not for one that holds nothing while a living voter holds something. */
 	bool is_forgetful;
 	struct election_position position;
 };

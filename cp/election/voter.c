@@ -20,8 +20,6 @@ bool voter_may_vote(const struct election *e, bool for_one_with_nothing)
 
 	if (!e->is_forgetful)
 		return true;
-	if (e->position.version != 0)
-		return false;
 	for (uint32_t i = 0; i < e->cfg.n_voters; i++) {
 		const struct election_peer *p = &e->peers[i];
 

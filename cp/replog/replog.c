@@ -48,12 +48,14 @@ struct election_position replog_position(const struct replog *r)
 {
 	struct election_position end = log_end(r);
 
-	return machine_is_lost(r) || machine_compare(r->held, end) < 0 ? end : r->held;
+	if (machine_is_lost(r))
+		return (struct election_position){0};
+	return machine_compare(r->held, end) < 0 ? end : r->held;
 }
 
 bool replog_may_lead(const struct replog *r)
 {
-	return !r->is_rebuilding && !is_held(r);
+	return !r->is_rebuilding && (!is_held(r) || machine_is_lost(r));
 }
 
 bool replog_may_vote(const struct replog *r)
@@ -213,6 +215,8 @@ static void handle_appended(struct replog *r, const struct replog_input *in,
 	}
 	log_push(r, r->epoch, in->n);
 	log_name_write(r, out);
+	if (is_held(r)) /* those who elected it knew of nothing better */
+		machine_hold(r, (struct election_position){0}, out);
 	out->verdict = REPLOG_ACCEPTED;
 	out->match = r->last;
 }

@@ -11,11 +11,12 @@
  *             entry. Until it is whole this server is no candidate, and what it held before still
  *             counts when it is asked for its vote. One that was interrupted begins anew
  *   forgetful a server whose disk is empty may have had entries that were committed because it had
- *             them. It neither votes nor stands until it holds all that an acting master had at a
- *             moment after this start: see REPLOG_LOST. Only where a majority of the voters holds
- *             nothing, as at the first start of all, its vote counts: that is the election's rule,
- *             since it hears the others (struct election_input, is_forgetful). A cluster of which a
- *             majority lost its disks is not safe, and nothing here makes it so
+ *             them. It says that it holds nothing, and neither votes nor stands, until it holds all
+ *             that an acting master had at a moment after this start: see REPLOG_LOST. Only where a
+ *             majority of the voters says that it holds nothing, as at the first start of all, its
+ *             vote counts: that is the election's rule, since it hears the others (struct
+ *             election_input, is_forgetful). A cluster in which a majority of the voters is without
+ *             its entries at one time is not safe, and nothing here makes it so
  *
  * A pure step function, like the election: no clock, socket, disk or allocation. The same object
  * file runs in the server and in the simulator.
@@ -238,7 +239,7 @@ enum replog_verdict replog_answer(const struct replog *r, uint16_t master, uint6
 				  uint64_t match);
 
 /* What counts in an election: the last entry accepted, on disk or not; no less than what was held
- * before a snapshot began. */
+ * before a snapshot began; nothing while this server is forgetful. */
 struct election_position replog_position(const struct replog *r);
 bool replog_may_lead(const struct replog *r); /* else it is to count as not healthy */
 bool replog_may_vote(const struct replog *r); /* else election_input.is_forgetful */
