@@ -9,7 +9,9 @@
  * Watchers are told what is on disk, never what could be taken back.
  *
  * Resume tokens: for each origin the number up to which all was told, and the numbers above it that
- * were told too, because a standby's copy came before the origin's own: "1:1790000000123,2:7+9+12".
+ * were told too, because a standby's copy came before the origin's own: "1:1790000000123,2:7+2+3-2"
+ * is origin 1 up to that number, and origin 2 up to 7, 9, and 12 to 14 (each the distance to the
+ * one before, then how many more follow). The same token means the same through any server.
  *
  * Thread:  control.
  * Memory:  a page owns what its list points to.
@@ -67,11 +69,22 @@ void eventlog_unfollow(struct eventlog *l, struct eventlog_follower *f);
 /* ---- Resume tokens ---- */
 
 struct eventlog_place; /* what was told so far */
-/* "": nothing yet. -EINVAL: not one; -ENOMEM. */
-int eventlog_place_create(struct eventlog_place **out, const char *token);
-/* Is this event new? Then it counts as told. 'from': the server whose stream it came in by. */
+/* 'self': the server that keeps the place, for a watch that it serves. "": nothing was told yet.
+ * -EINVAL: not a token; -ENOMEM. */
+int eventlog_place_create(struct eventlog_place **out, uint16_t self, const char *token);
+/* Is this event new? Then it counts as told. 'from': the server whose stream it came in by. An
+ * origin's own stream brings its events in the order of their numbers and all of them: with one of
+ * them everything below counts as told. Another holder's stream brings some: only that one does.
+ * The trail (origin 0) is the same on every server, but not at the same moment: only our own
+ * server's is taken. */
 bool eventlog_place_take(struct eventlog_place *p, const struct wire_event *e, uint16_t from);
+/* What that token says was told counts as told here too. -EINVAL, -ENOMEM: nothing changed. */
+int eventlog_place_join(struct eventlog_place *p, const char *token);
 uint64_t eventlog_place_mark(const struct eventlog_place *p, uint16_t origin);
+/* More single numbers came than a token holds, so that the lowest of them and everything below
+ * count as told, whether it was or not: whoever follows is told that something may be missing.
+ * Once for each time. */
+bool eventlog_place_has_skipped(struct eventlog_place *p);
 /* At most EVENTLOG_TOKEN_MAX octets with the terminator. */
 #define EVENTLOG_TOKEN_MAX 4096
 void eventlog_place_token(const struct eventlog_place *p, char out[EVENTLOG_TOKEN_MAX]);

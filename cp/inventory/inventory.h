@@ -9,11 +9,13 @@
 #ifndef BELLWETHER_CP_INVENTORY_INVENTORY_H
 #define BELLWETHER_CP_INVENTORY_INVENTORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "dp/conf/conf.h"
 
 struct inventory;
+struct inventory_place; /* private to cp/inventory */
 
 int inventory_create(struct inventory **out);
 const struct conf_element *inventory_find_id(const struct inventory *i, uint64_t id);
@@ -28,7 +30,7 @@ uint32_t inventory_count_region(const struct inventory *i, const char *region);
 /* A walk over the elements of one region, lowest id first. Fields are inventory's own. The
  * inventory must not change meanwhile. */
 struct inventory_walk {
-	const struct inventory *inventory;
+	const struct inventory_place *places;
 	uint32_t at, end;
 };
 /* Begins behind 'after_id'. A region without elements is a walk that is over. */
@@ -45,8 +47,9 @@ struct inventory_change {
 	bool is_new, is_removed, has_moved, has_new_address; /* has_moved: into another region */
 };
 
-/* Copies. Changes the element with this id in place, or adds it. -EEXIST: another one has the name
- * or the address. Many in a row cost about as much as one: orders are mended at the next look. */
+/* Copies. Changes the element with this id in place, or adds it; ids are > 0. -EEXIST: another one
+ * has the name or the address. Many in a row cost about as much as one: orders are mended at the
+ * next look. */
 int inventory_put(struct inventory *i, const struct conf_element *e,
 		  struct inventory_change *change);
 void inventory_remove(struct inventory *i, uint64_t id);

@@ -19,7 +19,6 @@ struct load {
 	uint64_t owned_max, standing_by_max;
 	uint64_t hash;
 	float inverse_weight;
-	bool is_alive;
 };
 
 #define SLOTS 256 /* for OWNERSHIP_SERVERS_MAX ids: seldom two in one place */
@@ -28,8 +27,10 @@ _Static_assert(OWNERSHIP_SERVERS_MAX <= 64, "bitmaps of servers");
 
 struct placement {
 	const struct ownership_server *servers;
-	uint32_t n_servers, n_living;
-	uint64_t dead;	      /* bitmap by index */
+	uint32_t n_servers;
+	/* Bitmaps by index. good: alive and not drained; owners: those, or all living ones where
+	 * there are none. */
+	uint64_t living, good, owners;
 	uint8_t slots[SLOTS]; /* index + 1 of a server, by its id; 0: free */
 	struct load loads[OWNERSHIP_SERVERS_MAX];
 	struct logs logs;
@@ -91,11 +92,19 @@ static int find_server(const struct placement *p, uint16_t id)
 	return -1;
 }
 
-static bool is_alive(const struct placement *p, uint16_t id)
+static bool is_among(const struct placement *p, uint64_t servers, uint16_t id)
 {
 	int i = find_server(p, id);
 
-	return i >= 0 && p->loads[i].is_alive;
+	return i >= 0 && (servers >> i & 1) != 0;
+}
+
+/* Who may stand by for a cell of this owner: a drained server only where there is no other. */
+static uint64_t standbys(const struct placement *p, uint16_t owner)
+{
+	uint64_t self = UINT64_C(1) << find_server(p, owner);
+
+	return (p->good & ~self) != 0 ? p->good & ~self : p->living & ~self;
 }
 
 static bool is_valid(const struct ownership_cell *cells, uint32_t n_cells,
@@ -131,8 +140,7 @@ static bool placement_init(struct placement *p, const struct ownership_cell *cel
 
 	p->servers = servers;
 	p->n_servers = n_servers;
-	p->n_living = 0;
-	p->dead = 0;
+	p->living = p->good = 0;
 	memset(p->loads, 0, sizeof(p->loads));
 	memset(p->slots, 0, sizeof(p->slots));
 	for (uint32_t i = 0; i < n_servers; i++) {
@@ -146,17 +154,19 @@ static bool placement_init(struct placement *p, const struct ownership_cell *cel
 		p->logs.of[i] = log2f(1.0f + (float)i / LOG_STEPS);
 	for (uint32_t i = 0; i < n_cells; i++)
 		cells_weight += cells[i].weight;
+	for (uint32_t i = 0; i < n_servers; i++) {
+		p->living |= (uint64_t)servers[i].is_alive << i;
+		p->good |= (uint64_t)(servers[i].is_alive && !servers[i].is_drained) << i;
+	}
+	p->owners = p->good != 0 ? p->good : p->living;
 	for (uint32_t i = 0; i < n_servers; i++)
-		capacity += servers[i].is_alive ? servers[i].weight : 0;
+		capacity += (p->owners >> i & 1) != 0 ? servers[i].weight : 0;
 	if (capacity == 0)
 		return false;
 	for (uint32_t i = 0; i < n_servers; i++) {
 		struct load *load = &p->loads[i];
 		double mean = (double)cells_weight * servers[i].weight / (double)capacity;
 
-		load->is_alive = servers[i].is_alive;
-		p->n_living += load->is_alive;
-		p->dead |= (uint64_t)!load->is_alive << i;
 		load->hash = mix(servers[i].id * 0x9e3779b97f4a7c15u);
 		load->inverse_weight = 1.0f / (float)servers[i].weight;
 		load->owned_max = load->standing_by_max = (uint64_t)ceil(mean * LOAD_BOUND);
@@ -172,7 +182,7 @@ static void measure(struct placement *p, const struct ownership_cell *cell)
 		p->distances[i] = distance(p, cell_hash, &p->loads[i]);
 }
 
-static int least_loaded(const struct placement *p, uint64_t without, bool is_standby)
+static int least_loaded(const struct placement *p, uint64_t among, bool is_standby)
 {
 	float least_load = INFINITY;
 	int least = -1;
@@ -181,7 +191,7 @@ static int least_loaded(const struct placement *p, uint64_t without, bool is_sta
 		uint64_t has = is_standby ? p->loads[i].standing_by : p->loads[i].owned;
 		float load = (float)has * p->loads[i].inverse_weight;
 
-		if ((without >> i & 1) == 0 && load < least_load) {
+		if ((among >> i & 1) != 0 && load < least_load) {
 			least_load = load;
 			least = (int)i;
 		}
@@ -190,29 +200,28 @@ static int least_loaded(const struct placement *p, uint64_t without, bool is_sta
 }
 
 /* The nearest server that has room; when none has, the one that is least loaded for its weight.
- * Servers in the bitmap 'without' are left out. -1: there is no other. */
-static int nearest(const struct placement *p, uint32_t cell_weight, uint64_t without,
-		   bool is_standby)
+ * 'among' is a bitmap. -1: it is empty. */
+static int nearest(const struct placement *p, uint32_t cell_weight, uint64_t among, bool is_standby)
 {
-	for (uint64_t skip = without;;) {
+	for (uint64_t left = among;;) {
 		float best_distance = INFINITY;
 		int best = -1;
 
 		for (uint32_t i = 0; i < p->n_servers; i++) {
-			float d = (skip >> i & 1) != 0 ? INFINITY : p->distances[i];
+			float d = (left >> i & 1) != 0 ? p->distances[i] : INFINITY;
 
 			best = d < best_distance ? (int)i : best;
 			best_distance = d < best_distance ? d : best_distance;
 		}
 		if (best < 0)
-			return least_loaded(p, without, is_standby);
+			return least_loaded(p, among, is_standby);
 
 		const struct load *load = &p->loads[best];
 		uint64_t has = is_standby ? load->standing_by : load->owned;
 
 		if (has + cell_weight <= (is_standby ? load->standing_by_max : load->owned_max))
 			return best;
-		skip |= UINT64_C(1) << best;
+		left &= ~(UINT64_C(1) << best);
 	}
 }
 
@@ -223,6 +232,45 @@ static void give(struct ownership_cell *cell, uint16_t server, uint64_t epoch,
 	cell->token.epoch = epoch;
 	cell->token.generation++;
 	plan->n_moved++;
+}
+
+/* Does what takes no choice. False: the cell needs an owner by hash. */
+static bool settle(struct placement *p, struct ownership_cell *c, uint64_t epoch,
+		   struct ownership_plan *plan)
+{
+	uint16_t was = c->owner;
+
+	if (c->pin != was && is_among(p, p->good, c->pin)) {
+		give(c, c->pin, epoch, plan);
+		if (is_among(p, p->good, was))
+			c->standby = was; /* it knows the cell */
+		return true;
+	}
+	if (is_among(p, p->owners, was))
+		return true;
+	if (!is_among(p, p->owners, c->standby))
+		return false;
+	give(c, c->standby, epoch, plan);
+	c->standby = 0;
+	return true;
+}
+
+static void choose_owner(struct placement *p, struct ownership_cell *c, uint64_t epoch,
+			 struct ownership_plan *plan)
+{
+	int to = nearest(p, c->weight, p->owners, false);
+
+	p->loads[to].owned += c->weight;
+	give(c, p->servers[to].id, epoch, plan);
+}
+
+static void choose_standby(struct placement *p, struct ownership_cell *c)
+{
+	int to = nearest(p, c->weight, standbys(p, c->owner), true);
+
+	c->standby = to < 0 ? 0 : p->servers[to].id;
+	if (to >= 0)
+		p->loads[to].standing_by += c->weight;
 }
 
 int ownership_plan(struct ownership_cell *cells, uint32_t n_cells,
@@ -241,41 +289,32 @@ int ownership_plan(struct ownership_cell *cells, uint32_t n_cells,
 	 */
 	for (uint32_t i = 0; i < n_cells; i++) {
 		struct ownership_cell *c = &cells[i];
+		uint32_t n_moved = plan->n_moved;
+		uint64_t may_stand_by;
 
-		if (!is_alive(&p, c->owner)) {
-			if (!is_alive(&p, c->standby))
-				continue;
-			give(c, c->standby, epoch, plan);
-			c->standby = 0; /* below */
-		} else if (c->standby != c->owner && is_alive(&p, c->standby)) {
-			p.loads[find_server(&p, c->standby)].standing_by += c->weight;
-		}
+		if (!settle(&p, c, epoch, plan))
+			continue;
 		p.loads[find_server(&p, c->owner)].owned += c->weight;
+		may_stand_by = standbys(&p, c->owner);
+		if (is_among(&p, may_stand_by, c->standby))
+			p.loads[find_server(&p, c->standby)].standing_by += c->weight;
+		else if (n_moved == plan->n_moved && (may_stand_by != 0 || c->standby != 0))
+			plan->n_standbys++;
 	}
 	for (uint32_t i = 0; i < n_cells; i++) {
 		struct ownership_cell *c = &cells[i];
-		bool has_owner = is_alive(&p, c->owner);
-		uint16_t before = has_owner ? c->standby : 0;
-		int owner, to;
+		bool has_owner = is_among(&p, p.owners, c->owner);
 
-		if (has_owner && before != c->owner && is_alive(&p, before))
+		if (has_owner && is_among(&p, standbys(&p, c->owner), c->standby))
 			continue;
 		measure(&p, c);
-		if (!has_owner) {
-			to = nearest(&p, c->weight, p.dead, false);
-			p.loads[to].owned += c->weight;
-			give(c, servers[to].id, epoch, plan);
-		}
-		owner = find_server(&p, c->owner);
-		to = nearest(&p, c->weight, p.dead | UINT64_C(1) << owner, true);
-		c->standby = to < 0 ? 0 : servers[to].id;
-		if (to >= 0)
-			p.loads[to].standing_by += c->weight;
-		plan->n_standbys += c->standby != before;
+		if (!has_owner)
+			choose_owner(&p, c, epoch, plan);
+		if (is_among(&p, standbys(&p, c->owner), c->standby))
+			p.loads[find_server(&p, c->standby)].standing_by += c->weight;
+		else
+			choose_standby(&p, c);
 	}
-	/* A cell that moved began without a standby; it is counted as moved only. */
-	if (p.n_living > 1)
-		plan->n_standbys -= plan->n_moved;
 	return 0;
 }
 

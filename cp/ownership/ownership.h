@@ -47,12 +47,15 @@ struct ownership_plan {
 };
 
 /* Gives every cell a living owner and, where two servers live, a living standby on another server,
- * in place. A cell with a living owner keeps it and its token, unless the owner is drained or the
- * cell is pinned to another living server that is not drained. A cell whose owner is dead goes to
- * its standby when that lives, else to the best by hash under the load bound of 1.25 x mean. A cell
- * that moves gets the token (epoch, its generation + 1). With no living server nothing is changed
- * and owners stay as they are: -ENOENT. -EINVAL: cells out of order or two of one name, a name that
- * is empty or without an end, a weight of zero, two servers of one id, more of them than
+ * in place. Good: a living server that is not drained; one that is drained gets something only
+ * where no good one is left to take it. pinned to a good server    it goes there; its former owner
+ * stands by if it is good owner good                 it stays, and its token too owner dead or
+ * drained      it goes to its standby if that is good, else to the best good one by hash under the
+ * load bound of 1.25 x mean standby dead or drained    another one by hash A pin to any other
+ * server waits until that is good. A server that is no longer drained gets nothing back by itself.
+ * A cell that moves gets the token (epoch, its generation + 1). With no living server nothing is
+ * changed and owners stay as they are: -ENOENT. -EINVAL: cells out of order or two of one name, a
+ * name that is empty or without an end, a weight of zero, two servers of one id, more of them than
  * OWNERSHIP_SERVERS_MAX, or a cell whose token is of a later epoch than 'epoch'. */
 int ownership_plan(struct ownership_cell *cells, uint32_t n_cells,
 		   const struct ownership_server *servers, uint32_t n_servers, uint64_t epoch,

@@ -4,6 +4,12 @@
 
 static int fill_alarm(struct arena *a, const struct wire_alarm *m, Bellwether__AlarmRecord *out)
 {
+	CODEC_TEXT(a, out->operator_state, m->operator_state);
+	CODEC_TEXT(a, out->operator_, m->operator_name);
+	CODEC_TEXT(a, out->operator_text, m->operator_text);
+	CODEC_TEXT(a, out->source, m->source);
+	out->operator_ns = m->operator_ns;
+	out->age_ms = m->age_ms;
 	CODEC_TEXT(a, out->element, m->element);
 	CODEC_TEXT(a, out->resource, m->resource);
 	CODEC_TEXT(a, out->type, m->type);
@@ -39,7 +45,40 @@ static int read_alarm(const Bellwether__AlarmRecord *m, struct wire_alarm *out)
 		.count = m->count,
 		.owner = m->owner,
 		.token = codec_read_token(m->token),
+		.operator_state = m->operator_state,
+		.operator_name = m->operator_,
+		.operator_text = m->operator_text,
+		.operator_ns = m->operator_ns,
+		.age_ms = m->age_ms,
+		.source = m->source,
 	};
+	return 0;
+}
+
+int codec_fill_alarm(struct arena *a, const struct wire_alarm *alarm, bool is_there,
+		     Bellwether__AlarmRecord **out)
+{
+	if (!is_there)
+		return 0;
+	*out = codec_row(a, &bellwether__alarm_record__descriptor);
+	return *out == NULL ? -ENOMEM : fill_alarm(a, alarm, *out);
+}
+
+int codec_read_alarm(const Bellwether__AlarmRecord *alarm, struct wire_alarm *out, bool *is_there)
+{
+	*is_there = alarm != NULL;
+	if (alarm != NULL)
+		return read_alarm(alarm, out);
+	*out = (struct wire_alarm){.element = "",
+				   .resource = "",
+				   .type = "",
+				   .qualifier = "",
+				   .severity = "",
+				   .text = "",
+				   .operator_state = "",
+				   .operator_name = "",
+				   .operator_text = "",
+				   .source = ""};
 	return 0;
 }
 
@@ -104,60 +143,6 @@ static int read_alarm_list(struct arena *a, const Bellwether__AlarmList *m,
 	err = codec_read_alarms(a, m->alarms, m->n_alarms, &out->alarms);
 	if (err != 0)
 		return err;
-	return codec_read_silent(a, m->silent, m->n_silent, &out->silent);
+	return codec_read_servers(a, m->silent, m->n_silent, &out->silent);
 }
 CODEC(alarm_list, Bellwether__AlarmList, bellwether__alarm_list__descriptor)
-
-static int fill_watch_request(struct arena *a, const struct wire_watch_request *m,
-			      Bellwether__WatchRequest *out)
-{
-	out->is_local = m->is_local;
-	out->present = m->present;
-	return 0;
-}
-
-static int read_watch_request(struct arena *a, const Bellwether__WatchRequest *m,
-			      struct wire_watch_request *out)
-{
-	*out = (struct wire_watch_request){.is_local = m->is_local, .present = m->present};
-	return 0;
-}
-CODEC(watch_request, Bellwether__WatchRequest, bellwether__watch_request__descriptor)
-
-static int fill_alarm_event(struct arena *a, const struct wire_alarm_event *m,
-			    Bellwether__AlarmEvent *out)
-{
-	CODEC_TEXT(a, out->kind, m->kind);
-	out->time_ns = m->time_ns;
-	out->server = m->server;
-	out->number = m->number;
-	if (!m->has_alarm)
-		return 0;
-	out->alarm = codec_row(a, &bellwether__alarm_record__descriptor);
-	if (out->alarm == NULL)
-		return -ENOMEM;
-	return fill_alarm(a, &m->alarm, out->alarm);
-}
-
-static int read_alarm_event(struct arena *a, const Bellwether__AlarmEvent *m,
-			    struct wire_alarm_event *out)
-{
-	if (m->kind[0] == '\0' || !codec_is_server_id(m->server))
-		return -EBADMSG;
-	*out = (struct wire_alarm_event){
-		.kind = m->kind,
-		/* An event without an alarm has empty texts, not NULL. */
-		.alarm = {.element = "",
-			  .resource = "",
-			  .type = "",
-			  .qualifier = "",
-			  .severity = "",
-			  .text = ""},
-		.has_alarm = m->alarm != NULL,
-		.time_ns = m->time_ns,
-		.server = m->server,
-		.number = m->number,
-	};
-	return m->alarm != NULL ? read_alarm(m->alarm, &out->alarm) : 0;
-}
-CODEC(alarm_event, Bellwether__AlarmEvent, bellwether__alarm_event__descriptor)

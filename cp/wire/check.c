@@ -87,6 +87,8 @@ static bool check_field(const ProtobufCFieldDescriptor *d, const struct found *f
 		return is_varint && f->value <= UINT32_MAX;
 	case PROTOBUF_C_TYPE_UINT64:
 		return is_varint;
+	case PROTOBUF_C_TYPE_ENUM:
+		return is_varint && f->value <= INT32_MAX;
 	case PROTOBUF_C_TYPE_BOOL:
 		return is_varint && f->value <= 1;
 	case PROTOBUF_C_TYPE_DOUBLE:

@@ -133,7 +133,45 @@ struct wire_token codec_read_token(const Bellwether__Token *t)
 	return (struct wire_token){t->epoch, t->generation};
 }
 
-int codec_read_silent(struct arena *a, const uint32_t *ids, size_t n, uint32_t **out)
+int codec_fill_texts(struct arena *a, const char *const *texts, uint32_t n, char ***out)
+{
+	char **copy = arena_array(a, n, sizeof(*copy));
+
+	if (copy == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++)
+		CODEC_TEXT(a, copy[i], texts[i]);
+	*out = copy;
+	return 0;
+}
+
+ProtobufCBinaryData codec_fill_octets(struct wire_octets octets)
+{
+	/* protobuf-c's structs are not const; packing only reads */
+	return (ProtobufCBinaryData){octets.n, (uint8_t *)octets.bytes};
+}
+
+struct wire_octets codec_read_octets(ProtobufCBinaryData octets)
+{
+	return (struct wire_octets){octets.data, (uint32_t)octets.len};
+}
+
+bool codec_is_cell_name(const char *name)
+{
+	return name[0] != '\0' && codec_is_cell_name_or_none(name);
+}
+
+bool codec_is_cell_name_or_none(const char *name)
+{
+	return strlen(name) <= WIRE_CELL_NAME_MAX;
+}
+
+bool codec_is_request_id(const char *id)
+{
+	return strlen(id) <= WIRE_REQUEST_ID_MAX;
+}
+
+int codec_read_servers(struct arena *a, const uint32_t *ids, size_t n, uint32_t **out)
 {
 	uint32_t *copy = arena_array(a, n, sizeof(*copy));
 

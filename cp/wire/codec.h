@@ -68,7 +68,41 @@ static inline bool codec_is_server_id(uint32_t id)
 	return id <= UINT16_MAX; /* 0: none */
 }
 
+bool codec_is_cell_name(const char *name);
+bool codec_is_cell_name_or_none(const char *name);
+bool codec_is_request_id(const char *id); /* "": none */
+
 /* Parts that more than one file's messages hold. */
+int codec_fill_texts(struct arena *a, const char *const *texts, uint32_t n, char ***out);
+ProtobufCBinaryData codec_fill_octets(struct wire_octets octets);
+struct wire_octets codec_read_octets(ProtobufCBinaryData octets);
+int codec_fill_metrics(struct arena *a, const struct wire_metric *metrics, uint32_t n,
+		       Bellwether__MetricValue ***out);
+int codec_read_metrics(struct arena *a, Bellwether__MetricValue *const *metrics, size_t n,
+		       struct wire_metric **out);
+/* One that need not be there: a message without it comes back with empty texts. */
+int codec_fill_alarm(struct arena *a, const struct wire_alarm *alarm, bool is_there,
+		     Bellwether__AlarmRecord **out);
+int codec_read_alarm(const Bellwether__AlarmRecord *alarm, struct wire_alarm *out, bool *is_there);
+int codec_fill_events(struct arena *a, const struct wire_event *events, uint32_t n,
+		      Bellwether__Event ***out);
+int codec_read_events(struct arena *a, Bellwether__Event *const *events, size_t n,
+		      struct wire_event **out);
+int codec_fill_specs(struct arena *a, const struct wire_element_spec *specs, uint32_t n,
+		     Bellwether__ElementSpec ***out);
+int codec_read_specs(struct arena *a, Bellwether__ElementSpec *const *specs, size_t n,
+		     struct wire_element_spec **out);
+/* What stores keep, as a reply or a request holds many of. */
+struct codec_stored {
+	Bellwether__StoredAlarm **alarms;
+	Bellwether__StoredElement **elements;
+	Bellwether__AlarmNote **notes;
+};
+int codec_fill_stored(struct arena *a, const struct wire_cell_records *from,
+		      struct codec_stored *out);
+/* 'out' says how many of each there are, and gets them. */
+int codec_read_stored(struct arena *a, const struct codec_stored *from,
+		      struct wire_cell_records *out);
 int codec_fill_token(struct arena *a, const struct wire_token *t, Bellwether__Token **out);
 struct wire_token codec_read_token(const Bellwether__Token *t);
 int codec_fill_cells(struct arena *a, const struct wire_cell *cells, uint32_t n,
@@ -80,6 +114,6 @@ int codec_fill_alarms(struct arena *a, const struct wire_alarm *alarms, uint32_t
 int codec_read_alarms(struct arena *a, Bellwether__AlarmRecord *const *alarms, size_t n,
 		      struct wire_alarm **out);
 /* -EBADMSG: an id that no server can have. */
-int codec_read_silent(struct arena *a, const uint32_t *ids, size_t n, uint32_t **out);
+int codec_read_servers(struct arena *a, const uint32_t *ids, size_t n, uint32_t **out);
 
 #endif

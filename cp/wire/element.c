@@ -13,13 +13,19 @@ static int fill_element_request(struct arena *a, const struct wire_element_reque
 		CODEC_TEXT(a, out->name, m->name);
 	}
 	out->is_forwarded = m->is_forwarded;
-	return 0;
+	out->is_fresh = m->is_fresh;
+	out->max_age_ms = m->max_age_ms;
+	return codec_fill_token(a, &m->token, &out->token);
 }
 
 static int read_element_request(struct arena *a, const Bellwether__ElementRequest *m,
 				struct wire_element_request *out)
 {
-	*out = (struct wire_element_request){.name = "", .is_forwarded = m->is_forwarded};
+	*out = (struct wire_element_request){.name = "",
+					     .is_forwarded = m->is_forwarded,
+					     .is_fresh = m->is_fresh,
+					     .max_age_ms = m->max_age_ms,
+					     .token = codec_read_token(m->token)};
 	if (m->key_case == BELLWETHER__ELEMENT_REQUEST__KEY_ID)
 		out->id = m->id;
 	else if (m->key_case == BELLWETHER__ELEMENT_REQUEST__KEY_NAME)
@@ -28,6 +34,34 @@ static int read_element_request(struct arena *a, const Bellwether__ElementReques
 }
 CODEC(element_request, Bellwether__ElementRequest, bellwether__element_request__descriptor)
 
+int codec_fill_metrics(struct arena *a, const struct wire_metric *metrics, uint32_t n,
+		       Bellwether__MetricValue ***out)
+{
+	Bellwether__MetricValue **rows = codec_rows(a, &bellwether__metric_value__descriptor, n);
+
+	if (rows == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++) {
+		rows[i]->id = metrics[i].id;
+		rows[i]->value = metrics[i].value;
+	}
+	*out = rows;
+	return 0;
+}
+
+int codec_read_metrics(struct arena *a, Bellwether__MetricValue *const *metrics, size_t n,
+		       struct wire_metric **out)
+{
+	struct wire_metric *ours = arena_array(a, n, sizeof(*ours));
+
+	if (ours == NULL)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		ours[i] = (struct wire_metric){metrics[i]->id, metrics[i]->value};
+	*out = ours;
+	return 0;
+}
+
 static int fill_element(struct arena *a, const struct wire_element *m, Bellwether__Element *out)
 {
 	CODEC_TEXT(a, out->name, m->name);
@@ -35,6 +69,7 @@ static int fill_element(struct arena *a, const struct wire_element *m, Bellwethe
 	CODEC_TEXT(a, out->kind, m->kind);
 	CODEC_TEXT(a, out->region, m->region);
 	CODEC_TEXT(a, out->worst, m->worst);
+	CODEC_TEXT(a, out->source, m->source);
 	out->id = m->id;
 	out->owner = m->owner;
 	out->answered_by = m->answered_by;
@@ -43,14 +78,10 @@ static int fill_element(struct arena *a, const struct wire_element *m, Bellwethe
 	out->n_reports = m->n_reports;
 	out->n_alarms = m->n_alarms;
 	out->n_gaps = m->n_gaps;
-	out->metrics = codec_rows(a, &bellwether__metric_value__descriptor, m->n_metrics);
-	if (out->metrics == NULL)
-		return -ENOMEM;
+	out->stored_ns = m->stored_ns;
 	out->n_metrics = m->n_metrics;
-	for (uint32_t i = 0; i < m->n_metrics; i++) {
-		out->metrics[i]->id = m->metrics[i].id;
-		out->metrics[i]->value = m->metrics[i].value;
-	}
+	if (codec_fill_metrics(a, m->metrics, m->n_metrics, &out->metrics) != 0)
+		return -ENOMEM;
 	return codec_fill_token(a, &m->token, &out->token);
 }
 
@@ -73,14 +104,11 @@ static int read_element(struct arena *a, const Bellwether__Element *m, struct wi
 		.age_ms = m->age_ms,
 		.n_reports = m->n_reports,
 		.n_gaps = m->n_gaps,
+		.stored_ns = m->stored_ns,
+		.source = m->source,
 		.n_metrics = (uint32_t)m->n_metrics,
 	};
-	out->metrics = arena_array(a, m->n_metrics, sizeof(*out->metrics));
-	if (out->metrics == NULL)
-		return -ENOMEM;
-	for (size_t i = 0; i < m->n_metrics; i++)
-		out->metrics[i] = (struct wire_metric){m->metrics[i]->id, m->metrics[i]->value};
-	return 0;
+	return codec_read_metrics(a, m->metrics, m->n_metrics, &out->metrics);
 }
 
 static int fill_element_reply(struct arena *a, const struct wire_element_reply *m,
@@ -121,6 +149,8 @@ static int fill_list_request(struct arena *a, const struct wire_list_request *m,
 	out->limit = m->limit;
 	out->deadline_ms = m->deadline_ms;
 	out->with_cleared = m->with_cleared;
+	out->is_fresh = m->is_fresh;
+	out->max_age_ms = m->max_age_ms;
 	return 0;
 }
 
@@ -129,6 +159,8 @@ static int read_list_request(struct arena *a, const Bellwether__ListRequest *m,
 {
 	*out = (struct wire_list_request){.is_local = m->is_local,
 					  .with_cleared = m->with_cleared,
+					  .is_fresh = m->is_fresh,
+					  .max_age_ms = m->max_age_ms,
 					  .after_element = m->after_element,
 					  .limit = m->limit,
 					  .deadline_ms = m->deadline_ms};
@@ -176,6 +208,6 @@ static int read_element_list(struct arena *a, const Bellwether__ElementList *m,
 		if (err != 0)
 			return err;
 	}
-	return codec_read_silent(a, m->silent, m->n_silent, &out->silent);
+	return codec_read_servers(a, m->silent, m->n_silent, &out->silent);
 }
 CODEC(element_list, Bellwether__ElementList, bellwether__element_list__descriptor)

@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <string.h>
 
 #include "cp/wire/codec.h"
 
@@ -10,6 +9,7 @@ static int fill_server(struct arena *a, const struct wire_server *s, Bellwether_
 	CODEC_TEXT(a, out->role, s->role);
 	CODEC_TEXT(a, out->address, s->address);
 	CODEC_TEXT(a, out->client_address, s->client_address);
+	CODEC_TEXT(a, out->store, s->store);
 	out->id = s->id;
 	out->rank = s->rank;
 	out->epoch = s->epoch;
@@ -19,6 +19,9 @@ static int fill_server(struct arena *a, const struct wire_server *s, Bellwether_
 	out->n_cells = s->n_cells;
 	out->boot = s->boot;
 	out->is_healthy = s->is_healthy;
+	out->is_drained = s->is_drained;
+	out->store_used = s->store_used;
+	out->store_max = s->store_max;
 	return 0;
 }
 
@@ -41,6 +44,10 @@ static int read_server(const Bellwether__Server *s, struct wire_server *out)
 		.is_voter = s->is_voter,
 		.is_dp_alive = s->is_dp_alive,
 		.is_healthy = s->is_healthy,
+		.is_drained = s->is_drained,
+		.store = s->store,
+		.store_used = s->store_used,
+		.store_max = s->store_max,
 	};
 	return 0;
 }
@@ -59,6 +66,7 @@ int codec_fill_cells(struct arena *a, const struct wire_cell *cells, uint32_t n,
 		rows[i]->owner = cells[i].owner;
 		rows[i]->standby = cells[i].standby;
 		rows[i]->n_elements = cells[i].n_elements;
+		rows[i]->pin = cells[i].pin;
 	}
 	*out = rows;
 	return 0;
@@ -73,15 +81,15 @@ int codec_read_cells(struct arena *a, Bellwether__Cell *const *cells, size_t n,
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
 		const Bellwether__Cell *c = cells[i];
-		size_t name_bytes = strlen(c->name);
 
-		if (name_bytes == 0 || name_bytes > WIRE_CELL_NAME_MAX ||
-		    !codec_is_server_id(c->owner) || !codec_is_server_id(c->standby))
+		if (!codec_is_cell_name(c->name) || !codec_is_server_id(c->owner) ||
+		    !codec_is_server_id(c->standby) || !codec_is_server_id(c->pin))
 			return -EBADMSG;
 		ours[i] = (struct wire_cell){.name = c->name,
 					     .owner = c->owner,
 					     .standby = c->standby,
 					     .n_elements = c->n_elements,
+					     .pin = c->pin,
 					     .token = codec_read_token(c->token)};
 	}
 	*out = ours;
@@ -100,6 +108,8 @@ static int fill_status(struct arena *a, const struct wire_status *m, Bellwether_
 	out->map_version = m->map_version;
 	out->n_elements = m->n_elements;
 	out->is_map_committed = m->is_map_committed;
+	out->registry_committed = m->registry_committed;
+	out->stored_ns = m->stored_ns;
 	out->servers = codec_rows(a, &bellwether__server__descriptor, m->n_servers);
 	if (out->servers == NULL)
 		return -ENOMEM;
@@ -128,6 +138,8 @@ static int read_status(struct arena *a, const Bellwether__Status *m, struct wire
 		.map_epoch = m->map_epoch,
 		.map_version = m->map_version,
 		.is_map_committed = m->is_map_committed,
+		.registry_committed = m->registry_committed,
+		.stored_ns = m->stored_ns,
 		.n_servers = (uint32_t)m->n_servers,
 		.n_cells = (uint32_t)m->n_cells,
 	};

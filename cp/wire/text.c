@@ -51,10 +51,13 @@ bool text_is_sound(const uint8_t *bytes, size_t n)
 
 char *text_for_sending(struct arena *a, const char *text)
 {
-	size_t n = strnlen(text, WIRE_TEXT_MAX + 1), out = 0;
 	const uint8_t *in = (const uint8_t *)text;
+	size_t n, out = 0;
 	char *copy;
 
+	if (text == NULL)
+		return (char *)"";
+	n = strnlen(text, WIRE_TEXT_MAX + 1);
 	if (text_is_sound(in, n))
 		return (char *)text; /* protobuf-c's structs are not const; packing only reads */
 	copy = arena_alloc(a, WIRE_TEXT_MAX + 1);

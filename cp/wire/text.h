@@ -12,7 +12,7 @@ struct arena;
 
 bool text_is_sound(const uint8_t *bytes, size_t n);
 /* The text as it may be sent: itself, or a copy in the arena with '?' for each octet that is not
- * UTF-8 and cut at WIRE_TEXT_MAX. NULL: no memory. */
+ * UTF-8 and cut at WIRE_TEXT_MAX; NULL is "". Returns NULL: no memory. */
 char *text_for_sending(struct arena *a, const char *text);
 
 #endif

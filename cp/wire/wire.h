@@ -36,7 +36,8 @@ struct wire_octets {
 void wire_bytes_free(struct wire_bytes *b);
 void wire_free(void *unpacked); /* takes NULL */
 
-/* Texts are zero-terminated, never NULL. Arrays may be NULL when their count is 0. */
+/* Texts are zero-terminated. What is packed may have NULL for "", what was unpacked never has.
+ * Arrays may be NULL when their count is 0. */
 
 struct wire_token {
 	uint64_t epoch, generation;

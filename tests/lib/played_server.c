@@ -29,7 +29,11 @@ static void make_elements(struct played_server *s, uint32_t n)
 		e->kind = (char *)"router";
 		e->region = (char *)regions[i % PLAYED_REGIONS];
 	}
-	assert_int_equal(inventory_create(&s->inventory, &s->conf), 0);
+	assert_int_equal(inventory_create(&s->inventory), 0);
+	for (uint32_t i = 0; i < s->conf.n_elements; i++)
+		assert_int_equal(inventory_put(s->inventory, &s->conf.elements[i],
+					       &(struct inventory_change){0}),
+				 0);
 }
 
 static void make_segment(struct played_server *s, const struct played_config *cfg)

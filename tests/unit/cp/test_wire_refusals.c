@@ -30,6 +30,30 @@ static void an_empty_message_is_one_where_nothing_has_to_be_there(void **state)
 		{"map_answer", -EBADMSG},
 		{"probe_request", -EBADMSG},
 		{"probe_answer", 0},
+		{"event", -EBADMSG},
+		{"event_query", 0},
+		{"event_list", 0},
+		{"event_notice", -EBADMSG},
+		{"import_elements_request", 0},
+		{"adopt_element_request", -EBADMSG},
+		{"move_element_request", 0},
+		{"drain_server_request", 0},
+		{"ack_alarm_request", 0},
+		{"command_reply", 0},
+		{"sealed_request", -EBADMSG},
+		{"append_request", 0},
+		{"append_answer", -EBADMSG},
+		{"snapshot_chunk", 0},
+		{"snapshot_answer", -EBADMSG},
+		{"registry_entry", -EBADMSG},
+		{"stored_alarm", -EBADMSG},
+		{"stored_element", -EBADMSG},
+		{"alarm_note", -EBADMSG},
+		{"cell_sync", -EBADMSG},
+		{"replicate_request", -EBADMSG},
+		{"replicate_answer", 0},
+		{"fetch_cell_request", -EBADMSG},
+		{"cell_records", 0},
 	};
 
 	for (size_t k = 0; k < N_KINDS; k++) {
@@ -146,6 +170,114 @@ static void values_out_of_range_are_refused(void **state)
 								 cases[i].n, &m),
 						 -EBADMSG);
 		}
+}
+
+/* What is packed from our own structs, and what of them makes no sense when it comes in. */
+#define REFUSED(name, ...)                                                                         \
+	do {                                                                                       \
+		struct wire_##name m_ = __VA_ARGS__, *out_;                                        \
+		struct wire_bytes b_;                                                              \
+		assert_int_equal(wire_##name##_pack(&m_, &b_), 0);                                 \
+		assert_int_equal(wire_##name##_unpack(b_.bytes, b_.n, &out_), -EBADMSG);           \
+		wire_bytes_free(&b_);                                                              \
+	} while (0)
+
+static void records_that_make_no_sense_are_refused(void **state)
+{
+	static const char long_cell[] = "forty-octets-are-one-more-than-a-cell-...";
+	char long_id[WIRE_REQUEST_ID_MAX + 2];
+	static uint8_t octets[64];
+	static struct wire_log_run falling[] = {{2, 9}, {1, 10}}, same[] = {{2, 9}, {2, 10}},
+				   back[] = {{1, 9}, {2, 9}}, zero[] = {{0, 9}};
+	static struct wire_metric many[256];
+
+	memset(long_id, 'r', sizeof(long_id) - 1);
+	long_id[sizeof(long_id) - 1] = '\0';
+	REFUSED(event, {.kind = ""});
+	REFUSED(event, {.kind = "x", .origin = 65536});
+	REFUSED(event, {.kind = "x", .server = 65536});
+	REFUSED(event, {.kind = "x", .was = 65536});
+	REFUSED(event, {.kind = "x", .cell = long_cell});
+	REFUSED(event, {.kind = "x", .request_id = long_id});
+	REFUSED(event, {.kind = "x", .has_alarm = true}); /* of no element */
+	REFUSED(event_query, {.origin = 65536});
+	REFUSED(event_query, {.cell = long_cell});
+	REFUSED(event_list, {.answered_by = 65536});
+	REFUSED(event_notice, {.kind = "event", .has_event = true}); /* of no kind */
+	REFUSED(event_notice, {.kind = "silent", .server = 65536});
+	REFUSED(drain_server_request, {.command = {.request_id = long_id}});
+	REFUSED(drain_server_request, {.server = 65536});
+	REFUSED(move_element_request, {.server = 65536});
+	REFUSED(ack_alarm_request, {.command = {.request_id = long_id}});
+	REFUSED(command_reply, {.answered_by = 65536});
+	REFUSED(sealed_request, {.from = 65536, .to = 1, .method = "x"});
+	REFUSED(sealed_request, {.from = 1, .to = 0, .method = "x"});
+	REFUSED(sealed_request, {.from = 1, .to = 2});
+	REFUSED(append_request, {.entries = entries, .n_entries = 2, .runs = falling, .n_runs = 2});
+	REFUSED(append_request, {.entries = entries, .n_entries = 2, .runs = same, .n_runs = 2});
+	REFUSED(append_request, {.entries = entries, .n_entries = 2, .runs = back, .n_runs = 2});
+	REFUSED(append_request, {.entries = entries, .n_entries = 1, .runs = zero, .n_runs = 1});
+	REFUSED(append_request, {.entries = entries, .n_entries = 1});
+	REFUSED(append_request, {.runs = runs, .n_runs = 1});
+	REFUSED(append_request, {.previous_index = UINT64_MAX,
+				 .entries = entries,
+				 .n_entries = 1,
+				 .runs = runs,
+				 .n_runs = 1});
+	REFUSED(append_answer, {.from = 65536});
+	REFUSED(snapshot_answer, {.from = 0});
+	REFUSED(snapshot_chunk, {.rows = &(struct wire_snapshot_row){.table = 1}, .n_rows = 1});
+	REFUSED(registry_entry, {.kind = WIRE_REGISTRY_SERVERS + 1});
+	REFUSED(registry_entry, {.kind = WIRE_REGISTRY_PIN, .server = 65536});
+	REFUSED(registry_entry, {.kind = WIRE_REGISTRY_PIN, .was = 65536});
+	REFUSED(registry_entry, {.kind = WIRE_REGISTRY_PIN, .cell = long_cell});
+	REFUSED(registry_entry, {.kind = WIRE_REGISTRY_PIN, .request_id = long_id});
+	REFUSED(registry_entry, {.kind = WIRE_REGISTRY_CELLS,
+				 .cells = &(struct wire_cell){.name = "a", .pin = 65536},
+				 .n_cells = 1});
+	REFUSED(stored_alarm, {.cell = "a"});
+	REFUSED(stored_alarm, {.element_id = 1, .state = 1}); /* of no cell */
+	REFUSED(stored_alarm, {.element_id = 1, .cell = "a", .state = 3});
+	REFUSED(stored_alarm, {.element_id = 1, .cell = "a", .severity = 6});
+	REFUSED(stored_alarm, {.element_id = 1, .cell = "a", .owner = 65536});
+	REFUSED(stored_alarm, {.element_id = 1, .cell = "a", .type = {octets, 41}});
+	REFUSED(stored_alarm, {.element_id = 1, .cell = "a", .resource = {octets, 49}});
+	REFUSED(stored_alarm, {.element_id = 1, .cell = "a", .qualifier = {octets, 25}});
+	REFUSED(stored_alarm, {.element_id = 1, .cell = "a", .text = {octets, 49}});
+	REFUSED(stored_element, {.cell = "a"});
+	REFUSED(stored_element, {.id = 1});
+	REFUSED(stored_element, {.id = 1, .cell = "a", .worst = 6});
+	REFUSED(stored_element, {.id = 1, .cell = "a", .owner = 65536});
+	REFUSED(stored_element, {.id = 1, .cell = "a", .metrics = many, .n_metrics = 256});
+	REFUSED(alarm_note, {.is_ack = true});
+	REFUSED(alarm_note, {.element_id = 1, .origin = 65536});
+	REFUSED(alarm_note, {.element_id = 1, .request_id = long_id});
+	REFUSED(alarm_note, {.element_id = 1, .type = {octets, 41}});
+	REFUSED(cell_sync, {.cell = long_cell});
+	REFUSED(replicate_request, {.cell = ""});
+	REFUSED(replicate_request,
+		{.cell = "a", .alarms = &(struct wire_stored_alarm){.state = 1}, .n_alarms = 1});
+	REFUSED(replicate_request, {.cell = "a", .events = &(struct wire_event){0}, .n_events = 1});
+	REFUSED(fetch_cell_request, {.cell = long_cell});
+	REFUSED(cell_records, {.notes = &(struct wire_alarm_note){0}, .n_notes = 1});
+}
+
+static void a_spec_without_a_whole_address_is_refused(void **state)
+{
+	struct wire_import_elements_request *m;
+
+	/* elements { address: 15 octets } */
+	assert_int_equal(wire_import_elements_request_unpack((const uint8_t *)"\x12\x11\x1a\x0f"
+									      "123456789012345",
+							     19, &m),
+			 -EBADMSG);
+	/* a registry entry of a kind that nobody knows, and of one that is no number of ours */
+	assert_int_equal(wire_registry_entry_unpack((const uint8_t *)"\x08\x63", 2, NULL),
+			 -EBADMSG);
+	assert_int_equal(
+		wire_registry_entry_unpack(
+			(const uint8_t *)"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 11, NULL),
+		-EBADMSG);
 }
 
 static void unknown_fields_are_left_alone(void **state)
@@ -270,6 +402,8 @@ int main(void)
 		cmocka_unit_test(only_utf8_without_nul_and_of_bounded_length_is_a_text),
 		cmocka_unit_test(a_text_that_is_not_utf8_is_mended_when_sent),
 		cmocka_unit_test(values_out_of_range_are_refused),
+		cmocka_unit_test(records_that_make_no_sense_are_refused),
+		cmocka_unit_test(a_spec_without_a_whole_address_is_refused),
 		cmocka_unit_test(unknown_fields_are_left_alone),
 		cmocka_unit_test(truncated_messages_are_refused_or_whole),
 		cmocka_unit_test(changed_messages_are_refused_or_whole),
