@@ -32,6 +32,9 @@
 #define REGISTRY_REQUESTS_MAX 4096
 #define REGISTRY_CELLS_MAX    512  /* rows in one CELLS entry */
 #define REGISTRY_ELEMENTS_MAX 2000 /* elements in one ELEMENTS entry */
+#define REGISTRY_ENTRY_MAX    (512u << 10) /* octets; a longer one is refused */
+#define REGISTRY_OPERATOR_MAX 64	   /* octets of an operator's name */
+#define REGISTRY_EVENT_SHIFT  10 /* of an entry's index in the numbers of its events */
 #define REGISTRY_LOG_KEPT     4096 /* entries that stay behind the applied one, for those that lag */
 
 /* Tables of the store. SMALL holds records with text keys that others own too (the vote, boots). */
@@ -76,12 +79,12 @@ struct registry_outcome {
 
 /* What else has to follow from an entry. */
 struct registry_effects {
-	bool is_map_changed; /* rows, or which cells there are */
+	bool is_map_changed; /* anything in registry_map() */
 	bool is_inventory_changed;
 	bool is_drain_changed;
 	struct inventory_change *changes; /* of elements, borrowed until the next entry */
 	uint32_t n_changes;
-	struct wire_event *events; /* onto the trail: origin 0, number = index << 10 | place */
+	struct wire_event *events; /* onto the trail: origin 0, number = index << REGISTRY_EVENT_SHIFT | place */
 	uint32_t n_events;
 };
 
