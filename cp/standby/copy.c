@@ -46,11 +46,6 @@ void copy_want(struct standby_cell *c)
 static int page_queue(struct standby_cell *c, const struct page *p)
 {
 	const struct wire_replicate_request m = {
-		.cell = c->name,
-		.token = standby_wire_token(c->token),
-		.is_copy = true,
-		.is_begin = !c->is_copy_begun,
-		.is_end = p->next_after == 0,
 		.alarms = p->alarms,
 		.n_alarms = p->n_alarms,
 		.elements = p->elements,
@@ -58,14 +53,15 @@ static int page_queue(struct standby_cell *c, const struct page *p)
 		.notes = p->notes,
 		.n_notes = p->n_notes,
 	};
-	const struct standby_item like = {.is_page = true, .is_end = m.is_end};
+	const struct standby_item like = {
+		.is_page = true, .is_begin = !c->is_copy_begun, .is_end = p->next_after == 0};
 	int err = sender_queue(c, &m, &like);
 
 	if (err != 0)
 		return err;
 	c->is_copy_begun = true;
 	c->is_page_queued = true;
-	c->is_all_queued = m.is_end;
+	c->is_all_queued = like.is_end;
 	c->copy_after = p->next_after;
 	return 0;
 }
@@ -205,8 +201,6 @@ void copy_element(struct standby_cell *c, uint64_t element)
 		copy_own_begin(c);
 	if (err == 0 && p.n_elements > 0 && p.elements[0].stored_ns != 0) {
 		m = (struct wire_replicate_request){
-			.cell = c->name,
-			.token = standby_wire_token(c->token),
 			.alarms = p.alarms,
 			.n_alarms = p.n_alarms,
 			.elements = p.elements,

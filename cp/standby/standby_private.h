@@ -31,12 +31,12 @@ struct restore; /* restore.c */
 struct request; /* sender.c: one that is under way */
 struct storing; /* receiver.c: one that is not on disk yet */
 
-/* A change that waits, or a page of a whole copy. */
+/* The lists of a change that waits, or of a page of a whole copy. */
 struct standby_item {
 	struct standby_item *next;
 	struct wire_bytes bytes;
 	uint64_t queued_ms;
-	bool is_page, is_end;
+	bool is_page, is_begin, is_end;
 	void (*done)(void *user, bool is_degraded);
 	void *user;
 };
@@ -125,7 +125,7 @@ struct ownership_token standby_token(struct wire_token t);
 /* ---- sender.c ---- */
 
 void sender_init(struct standby_cell *c);
-/* Queues a copy of 'like' with these records. -ENOBUFS, -ENOMEM, -EMSGSIZE: 'done' is not called.
+/* Queues a copy of 'like' with these lists. -ENOBUFS, -ENOMEM, -EMSGSIZE: 'done' is not called.
  */
 int sender_queue(struct standby_cell *c, const struct wire_replicate_request *records,
 		 const struct standby_item *like);
