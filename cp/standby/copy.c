@@ -81,15 +81,6 @@ static void page_make(struct standby_cell *c)
 			 c->name, (unsigned long long)c->copy_after);
 }
 
-static uint32_t n_copies(const struct standby *s)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < s->n_cells; i++)
-		n += s->cells[i]->copy == COPY_RUNNING;
-	return n;
-}
-
 void copy_tick(struct standby_cell *c)
 {
 	const struct cluster_server *to;
@@ -104,7 +95,8 @@ void copy_tick(struct standby_cell *c)
 		copy_want(c);
 	if (c->restore != NULL || core_now_ms() < c->copy_ms || core_now_ms() < c->retry_ms)
 		return;
-	if (c->copy == COPY_WANTED && n_copies(c->s) < STANDBY_COPIES) {
+	if (c->copy == COPY_WANTED && c->s->n_copies < STANDBY_COPIES) {
+		c->s->n_copies++;
 		c->copy = COPY_RUNNING;
 		c->boot = to->boot;
 		c->copy_after = 0;

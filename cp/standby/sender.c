@@ -7,6 +7,7 @@
 
 #define JOIN_BYTES  (512u << 10) /* of changes that go together */
 #define CALL_MIN_MS 100
+#define TELL_AFTER  3 /* failures in a row */
 
 /* One request on its way. When the cell got another owner or standby meanwhile, 'c->request' is no
  * longer this one, and what comes back only ends it. */
@@ -142,7 +143,9 @@ static void not_stored(struct standby_cell *c, struct standby_queue *items, bool
 {
 	uint64_t pause_ms = STANDBY_RETRY_MS;
 
-	told_set(c, true, why);
+	/* A map that is not there yet, or a server that is being started, is no news. */
+	if (c->n_fails == TELL_AFTER)
+		told_set(c, true, why);
 	if (items->first != NULL) {
 		*items->end = c->queue.first;
 		if (c->queue.first == NULL)
@@ -279,7 +282,7 @@ static void send_idle(struct standby_cell *c)
 /* What waited too long is told so, and the copy has to be made anew. */
 static void expire(struct standby_cell *c, uint64_t now_ms)
 {
-	while (c->queue.first != NULL && now_ms - c->queue.first->queued_ms > STANDBY_WAIT_MS) {
+	while (c->queue.first != NULL && now_ms > c->queue.first->queued_ms + STANDBY_WAIT_MS) {
 		struct standby_item *item = pop(&c->queue);
 
 		if (item->is_page)
@@ -302,7 +305,7 @@ void sender_tick(struct standby_cell *c, uint64_t now_ms)
 		return;
 	if (c->queue.first != NULL)
 		send_request(c);
-	else if (c->copy == COPY_WHOLE && now_ms - c->sent_ms >= STANDBY_IDLE_MS)
+	else if (c->copy == COPY_WHOLE && now_ms >= c->sent_ms + STANDBY_IDLE_MS)
 		send_idle(c);
 }
 

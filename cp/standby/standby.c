@@ -231,6 +231,9 @@ static void on_tick(uv_timer_t *timer)
 	 * now. */
 	if (s->changed_ns == 0)
 		standby_changed(s);
+	s->n_copies = 0;
+	for (uint32_t i = 0; i < s->n_cells; i++)
+		s->n_copies += s->cells[i]->copy == COPY_RUNNING;
 	/* A cell that is met meanwhile moves others: the next tick sees what this one skips. */
 	for (uint32_t i = 0; i < s->n_cells; i++) {
 		struct standby_cell *c = s->cells[i];

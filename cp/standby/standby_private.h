@@ -99,6 +99,7 @@ struct standby {
 	struct standby_cell **cells; /* by name */
 	uint32_t n_cells, room;
 	size_t n_waiting_bytes;
+	uint32_t n_copies; /* that run, at the tick's beginning and begun since */
 	uv_timer_t *timer;
 	uint64_t told_full, told_refused; /* the data plane's counters, as the log said last */
 	uint64_t stats_ms;

@@ -443,6 +443,44 @@ static void a_standby_that_is_not_sure_says_so(void **state)
 	assert_non_null(strstr(server(state, 2)->why, "since this server started"));
 }
 
+static bool is_silent_for_long(void *user)
+{
+	const uint64_t *since_ms = user;
+
+	return core_now_ms() > *since_ms + STANDBY_SURE_MS;
+}
+
+static void a_standby_that_was_cut_off_for_long_says_so(void **state)
+{
+	uint64_t since_ms;
+	char *were;
+
+	history(state);
+	were = standby_bed_memory(*state, 1, "r0");
+	fake_calls_fate(server(state, 1)->played.cluster, 2, FAKE_CALLS_FAIL);
+	since_ms = core_now_ms();
+	standby_bed_wait(*state, is_silent_for_long, &since_ms);
+	fail_over(state, 1, 2, 3, second);
+	standby_bed_wait_restored(*state, 2, 1);
+	assert_restored(state, were, 2);
+	assert_int_equal(server(state, 2)->n_partial, 1);
+	assert_non_null(strstr(server(state, 2)->why, "nothing came from the owner"));
+}
+
+static void an_owner_that_has_nothing_to_say_keeps_its_standby_sure(void **state)
+{
+	uint64_t since_ms = core_now_ms();
+	char *were;
+
+	history(state);
+	were = standby_bed_memory(*state, 1, "r0");
+	standby_bed_wait(*state, is_silent_for_long, &since_ms);
+	fail_over(state, 1, 2, 3, second);
+	standby_bed_wait_restored(*state, 2, 1);
+	assert_restored(state, were, 2);
+	assert_int_equal(server(state, 2)->n_partial, 0);
+}
+
 static void the_newest_of_each_record_counts(void **state)
 {
 	char *were, *are;
@@ -530,6 +568,8 @@ int main(void)
 		T(an_owner_without_its_archive_gets_everything_from_its_standby),
 		T(a_server_that_was_no_standby_asks_all_and_says_nothing_misses),
 		T(a_standby_that_is_not_sure_says_so),
+		T(a_standby_that_was_cut_off_for_long_says_so),
+		T(an_owner_that_has_nothing_to_say_keeps_its_standby_sure),
 		T(the_newest_of_each_record_counts),
 		T(a_cell_that_nobody_had_is_there_at_once),
 		T(a_data_plane_that_is_away_is_waited_for),
