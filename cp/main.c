@@ -20,12 +20,14 @@
 #include "cp/memory/memory.h"
 #include "cp/peered/peered.h"
 #include "cp/rpc/rpc.h"
+#include "cp/registry/registry.h"
 #include "cp/store/store.h"
 #include "dp/conf/conf.h"
 #include "dp/fedmem/fedmem.h"
 #include "dp/seal/seal.h"
 
 #define CONFIG_FILE "/etc/bellwether/bellwether.yaml"
+#define STATE_BYTES (UINT64_C(64) << 20) /* of what must always have room */
 #define METHODS_MAX 32
 
 struct server {
@@ -137,7 +139,14 @@ static int memory_open(struct server *s)
 static int store_start(struct server *s)
 {
 	char why[256] = "";
-	int err = store_open(&s->store, &s->loop, s->conf->state_dir, why, sizeof(why));
+	const struct store_config cfg = {
+		.dir = s->conf->state_dir,
+		.bytes_max = STATE_BYTES,
+		.is_reserved = true,
+		.n_tables = REGISTRY_TABLES,
+		.version = REGISTRY_VERSION,
+	};
+	int err = store_open(&s->store, &s->loop, &cfg, why, sizeof(why));
 
 	if (err != 0)
 		core_log(CORE_ERROR, "store: not opened why=%s", why);

@@ -66,7 +66,8 @@ static void persist(struct cluster *c, const struct election_durable *durable)
 
 	durable_encode(bytes, durable);
 	c->n_persists_asked++;
-	err = store_put(c->store, DURABLE_KEY, bytes, sizeof(bytes), on_persisted, c);
+	err = store_put(c->store, REGISTRY_TABLE_SMALL, DURABLE_KEY, bytes, sizeof(bytes),
+			on_persisted, c);
 	if (err != 0)
 		cluster_die("election: vote not stored", err);
 }
@@ -466,7 +467,8 @@ static int durable_load(struct cluster *c, struct election_durable *durable)
 {
 	uint8_t bytes[DURABLE_BYTES] = {0};
 	size_t n = sizeof(bytes);
-	int err = store_get(c->store, DURABLE_KEY, bytes, &n);
+	int err = store_get(c->store, REGISTRY_TABLE_SMALL, DURABLE_KEY, strlen(DURABLE_KEY), bytes,
+			    &n);
 
 	if (err != STORE_NOT_FOUND && (err != 0 || n != sizeof(bytes))) {
 		core_log(CORE_ERROR, "cluster: the stored vote is %s",

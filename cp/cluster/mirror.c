@@ -235,7 +235,8 @@ static void relay_boot_upkeep(struct cluster *c)
 	for (int i = 0; i < 4; i++)
 		bytes[i] = (uint8_t)(c->relay_boot_stored >> (24 - 8 * i));
 	c->is_relay_storing = true;
-	err = store_put(c->store, RELAY_BOOT_KEY, bytes, sizeof(bytes), on_relay_boot_stored, c);
+	err = store_put(c->store, REGISTRY_TABLE_SMALL, RELAY_BOOT_KEY, bytes, sizeof(bytes),
+			on_relay_boot_stored, c);
 	if (err != 0)
 		cluster_die("fedmem: relay boot not stored", err);
 }
@@ -244,7 +245,8 @@ static int relay_boot_load(struct cluster *c)
 {
 	uint8_t bytes[4] = {0};
 	size_t n = sizeof(bytes);
-	int err = store_get(c->store, RELAY_BOOT_KEY, bytes, &n);
+	int err = store_get(c->store, REGISTRY_TABLE_SMALL, RELAY_BOOT_KEY, strlen(RELAY_BOOT_KEY),
+			    bytes, &n);
 
 	if (err != STORE_NOT_FOUND && (err != 0 || n != sizeof(bytes))) {
 		core_log(CORE_ERROR, "fedmem: the stored relay boot is %s",

@@ -69,7 +69,7 @@ static void map_put(struct cluster *c, const char *key, const struct ownership_m
 
 	if (err != 0)
 		cluster_die("ownership: map not stored", err);
-	err = store_put(c->store, key, bytes.bytes, bytes.n, done, c);
+	err = store_put(c->store, REGISTRY_TABLE_SMALL, key, bytes.bytes, bytes.n, done, c);
 	wire_bytes_free(&bytes);
 	if (err != 0)
 		cluster_die("ownership: map not stored", err);
@@ -503,7 +503,9 @@ static int map_load(struct cluster *c, const char *key, struct ownership_map *ou
 {
 	size_t n = STORE_VALUE_MAX;
 	uint8_t *bytes = malloc(n);
-	int err = bytes == NULL ? -ENOMEM : store_get(c->store, key, bytes, &n);
+	int err = bytes == NULL
+			  ? -ENOMEM
+			  : store_get(c->store, REGISTRY_TABLE_SMALL, key, strlen(key), bytes, &n);
 
 	if (err == 0)
 		err = cellmap_unpack(out, bytes, n);

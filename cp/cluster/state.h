@@ -17,6 +17,7 @@
 #include "cp/cluster/cellmap.h"
 #include "cp/cluster/cluster.h"
 #include "cp/cluster/neighbour.h"
+#include "cp/registry/registry.h"
 #include "cp/store/store.h"
 #include "dp/seal/seal.h"
 

@@ -49,7 +49,8 @@ struct store_config {
 	uint32_t version;   /* of the caller's records; another one there: STORE_OTHER_VERSION */
 };
 
-/* 'why' says in words what was wrong. -EBUSY: another process has it open. STORE_DAMAGED,
+/* Reads the whole file first, and lets LMDB have it only when every page is right (verify.h).
+ * 'why' says in words what was wrong. -EBUSY: another process has it open. STORE_DAMAGED,
  * STORE_OTHER_VERSION: see store_set_aside(). -ENOSPC: no room to reserve. */
 int store_open(struct store **out, struct uv_loop_s *loop, const struct store_config *cfg,
 	       char *why, size_t why_bytes);
@@ -100,8 +101,10 @@ void store_scan_end(struct store_scan *scan);
 struct store_state {
 	uint64_t bytes_used, bytes_max; /* of the file; pages that may be used again do not count */
 	uint64_t n_commits, n_batches, commit_ns; /* so far; the longest commit's duration */
-	bool is_full;				  /* the last commit found no room */
-	int failed;				  /* 0, or the error that ended writing */
+	uint64_t n_damaged; /* records with a wrong checksum, when it was opened: what a get answers
+			       as not found may be one whose key was hit */
+	bool is_full;	    /* the last commit found no room */
+	int failed;	    /* 0, or the error that ended writing */
 };
 void store_look(struct store *s, struct store_state *out);
 

@@ -289,6 +289,8 @@ struct wire_append_request {
 	uint32_t n_entries;
 	struct wire_log_run *runs;
 	uint32_t n_runs;
+	uint64_t last;
+	uint32_t to_boot;
 };
 struct wire_append_answer {
 	bool is_accepted;

@@ -275,8 +275,8 @@ static const struct wire_sealed_request sealed_request_sample = {
 	"AppendEntries",
 	OCTETS("\0payload\xff"),
 	{1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9}};
-static const struct wire_append_request append_request_sample = {7,	  8, 9,	   UINT64_MAX,
-								 entries, 3, runs, 2};
+static const struct wire_append_request append_request_sample = {
+	7, 8, 9, UINT64_MAX, entries, 3, runs, 2, UINT64_MAX, UINT32_MAX};
 static const struct wire_append_answer append_answer_sample = {true, UINT64_MAX, 8, "why not",
 							       65535};
 static const struct wire_snapshot_chunk snapshot_chunk_sample = {7,    8,    UINT64_MAX, UINT32_MAX,
