@@ -7,11 +7,6 @@
 
 /* kind, octets of the key, octets of the value */
 #define HEADER_BYTES (1 + 2 + 4)
-/* A page of 4096 octets; a new record may split one page on each level of a tree that is not deeper
- * than this. */
-#define PAGE_BYTES 4096
-#define DEPTH	   6
-
 int store_batch_create(struct store_batch **out)
 {
 	struct store_batch *b = calloc(1, sizeof(*b));
@@ -72,7 +67,6 @@ static int append(struct store_batch *b, enum batch_kind kind, uint32_t table, c
 		memcpy(to + HEADER_BYTES + 1 + key_bytes, value, n);
 	b->n_bytes += HEADER_BYTES + 1 + key_bytes + n;
 	b->n_operations++;
-	b->pages_max += 2 * DEPTH + n / PAGE_BYTES;
 	if (table >= b->tables_end)
 		b->tables_end = table + 1;
 	return 0;

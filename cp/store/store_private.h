@@ -26,7 +26,6 @@ struct store_batch {
 	void *user;
 	int err;
 	uint32_t n_operations, tables_end; /* all tables are below tables_end */
-	uint64_t pages_max;		   /* that its writes may take, but for ranges */
 	size_t n_bytes, room;
 	uint8_t *bytes;
 };
