@@ -52,6 +52,13 @@ static void begins(struct branch *b, const char *resume)
 	b->was_heard = true;
 }
 
+/* Its stream begins again behind what was told last, when there is room. */
+static void hold(struct branch *b)
+{
+	b->is_held = true;
+	cancel(b);
+}
+
 static void alarm_message(struct branch *b, const uint8_t *bytes, size_t n)
 {
 	struct watcher *w = b->watcher;
@@ -67,15 +74,15 @@ static void alarm_message(struct branch *b, const uint8_t *bytes, size_t n)
 		w->is_behind = true;
 	else if (strcmp(m->kind, "present") == 0)
 		w->is_behind |= !watch_try_present(w, &m->alarm, b->server);
-	else
-		watch_tell(w,
-			   &(struct wire_event){.origin = m->server,
-						.number = m->number,
-						.time_ns = m->time_ns,
-						.kind = m->kind,
-						.alarm = m->alarm,
-						.has_alarm = m->has_alarm},
-			   b->server);
+	else if (!watch_tell(w,
+			     &(struct wire_event){.origin = m->server,
+						  .number = m->number,
+						  .time_ns = m->time_ns,
+						  .kind = m->kind,
+						  .alarm = m->alarm,
+						  .has_alarm = m->has_alarm},
+			     b->server))
+		hold(b);
 	wire_free(m);
 }
 
@@ -90,10 +97,10 @@ static void event_message(struct branch *b, const uint8_t *bytes, size_t n)
 	}
 	if (strcmp(m->kind, "heard") == 0)
 		begins(b, m->resume);
-	else if (m->has_event)
-		watch_tell(w, &m->event, b->server);
-	else
+	else if (!m->has_event)
 		w->is_behind |= strcmp(m->kind, "lost") == 0;
+	else if (!watch_tell(w, &m->event, b->server))
+		hold(b);
 	wire_free(m);
 }
 
@@ -119,7 +126,8 @@ static void done(void *user, enum rpc_status status, const char *why, const uint
 	b->is_cancelled = false;
 	b->retry_ms = core_now_ms() + RETRY_MS;
 	w->n_open--;
-	silent(b);
+	if (!b->is_held)
+		silent(b);
 	watch_free_when_done(w);
 }
 
@@ -133,7 +141,7 @@ static void open_branch(struct branch *b, const struct cluster_server *server)
 	char token[EVENTLOG_TOKEN_MAX] = "";
 	const struct wire_watch_request request = {
 		.is_local = true,
-		.present = w->is_of_alarms && (b->is_again || w->request->present),
+		.present = w->is_of_alarms && ((b->is_again && !b->is_held) || w->request->present),
 		.resume = token,
 		.kinds = w->request->kinds,
 		.n_kinds = w->request->n_kinds,
@@ -144,6 +152,7 @@ static void open_branch(struct branch *b, const struct cluster_server *server)
 	if (goes_on)
 		watch_token(w, token);
 	b->is_again = true;
+	b->is_held = false;
 	b->retry_ms = core_now_ms() + RETRY_MS;
 	err = wire_watch_request_pack(&request, &bytes);
 	if (err == 0) {
@@ -169,7 +178,8 @@ static void turn(struct branch *b, uint64_t now_ms)
 	if (server->state == DETECTOR_FAILED) {
 		cancel(b);
 		silent(b);
-	} else if (b->request == NULL && now_ms >= b->retry_ms) {
+	} else if (b->request == NULL && now_ms >= b->retry_ms &&
+		   (!b->is_held || watch_has_spare_room(b->watcher))) {
 		open_branch(b, server);
 	}
 }
@@ -178,7 +188,7 @@ void branches_turn(struct watcher *w)
 {
 	uint64_t now_ms = core_now_ms();
 
-	if (w->phase != WATCH_LIVE)
+	if (w->phase == WATCH_REPLAYING)
 		return;
 	for (uint32_t i = 0; i < w->n_branches; i++)
 		turn(&w->branches[i], now_ms);

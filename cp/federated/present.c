@@ -32,7 +32,7 @@ static void send_page(struct watcher *w)
 	if (p->page == NULL)
 		return;
 	for (; p->at < p->list.n_alarms; p->at++)
-		if (!watch_try_present(w, &p->list.alarms[p->at], self))
+		if (!watch_has_spare_room(w) || !watch_try_present(w, &p->list.alarms[p->at], self))
 			return;
 	p->after = p->list.next_after;
 	p->is_on = p->after != 0;

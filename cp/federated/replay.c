@@ -76,12 +76,8 @@ static bool send_page(struct watcher *w, const struct wire_event_list *list, con
 	struct replay *r = &w->replay;
 
 	for (; r->at < list->n_events; r->at++) {
-		const struct wire_event *e = &list->events[r->at];
-		bool is_new = r->is_taken ||
-			      eventlog_place_take(w->place, e, from == NULL ? self : from[r->at]);
-
-		r->is_taken = is_new && watch_wants(w, e) && !watch_try_event(w, e);
-		if (r->is_taken)
+		if (!watch_has_spare_room(w) ||
+		    !watch_tell(w, &list->events[r->at], from == NULL ? self : from[r->at]))
 			return false;
 	}
 	return true;

@@ -62,7 +62,7 @@ void watch_token(const struct watcher *w, char out[EVENTLOG_TOKEN_MAX])
 		memcpy(out, "0:0", sizeof("0:0"));
 }
 
-bool watch_try_event(struct watcher *w, const struct wire_event *e)
+static bool try_event(struct watcher *w, const struct wire_event *e)
 {
 	char token[EVENTLOG_TOKEN_MAX] = "";
 
@@ -102,7 +102,7 @@ void watch_send_note(struct watcher *w, const char *kind, uint16_t server)
 		w->is_behind = true;
 }
 
-bool watch_wants(const struct watcher *w, const struct wire_event *e)
+static bool wants(const struct watcher *w, const struct wire_event *e)
 {
 	const struct wire_watch_request *r = w->request;
 
@@ -114,19 +114,28 @@ bool watch_wants(const struct watcher *w, const struct wire_event *e)
 	return r->n_kinds == 0;
 }
 
-void watch_tell(struct watcher *w, const struct wire_event *e, uint16_t from)
+bool watch_has_spare_room(const struct watcher *w)
 {
+	return rpc_call_room(w->call) > RPC_STREAM_QUEUE / 2;
+}
+
+bool watch_tell(struct watcher *w, const struct wire_event *e, uint16_t from)
+{
+	/* One for the event, one in case that it has to be told that something was lost. */
+	if (rpc_call_room(w->call) < 2)
+		return false;
 	if (!eventlog_place_take(w->place, e, from))
-		return;
+		return true;
 	/* Another server's stream tells what the place had no room to keep apart. */
 	if (eventlog_place_has_skipped(w->place) && !w->request->is_local)
 		w->is_behind = true;
-	if (!watch_wants(w, e))
-		return;
+	if (!wants(w, e))
+		return true;
 	if (w->present.is_on && e->has_alarm)
 		present_changed(w, e->alarm.element_id);
-	if (!watch_try_event(w, e))
-		w->is_behind = true;
+	if (!try_event(w, e))
+		w->is_behind = true; /* no memory */
+	return true;
 }
 
 /* ---- A watch from its begin to its end ---- */
@@ -260,7 +269,7 @@ void watch_events(struct rpc_call *call, const uint8_t *bytes, size_t n, void *u
 	watch(user, call, bytes, n, false);
 }
 
-/* One that is not live yet finds the event in the log. */
+/* One that is not live yet finds the event in the log; one that has no room for it, later. */
 void watch_seen(void *user, const struct wire_event *e)
 {
 	struct federated *f = user;
@@ -268,7 +277,7 @@ void watch_seen(void *user, const struct wire_event *e)
 
 	for (struct watcher *w = f->watchers; w != NULL; w = w->next)
 		if (!w->is_gone && w->phase == WATCH_LIVE)
-			watch_tell(w, e, self);
+			w->phase = watch_tell(w, e, self) ? WATCH_LIVE : WATCH_CATCHING_UP;
 }
 
 void watch_turn(struct federated *f)

@@ -24,6 +24,7 @@ struct branch {
 	bool is_again;		     /* it was tried before */
 	bool was_heard;		     /* it has said from where on it tells */
 	bool is_silent;		     /* the client was told so */
+	bool is_held;		     /* there was no room for what it told: again from there */
 	uint64_t retry_ms;
 };
 
@@ -43,8 +44,7 @@ struct replay {
 	struct fanout_events *events; /* REPLAYING: the page; NULL: none */
 	struct memory_page *page;     /* CATCHING_UP */
 	struct wire_event_list list;
-	uint32_t at;   /* first that was not sent */
-	bool is_taken; /* ... and it counts as told already: there was no room for it */
+	uint32_t at; /* first that was not sent */
 };
 
 struct watcher {
@@ -65,13 +65,14 @@ struct watcher {
 };
 
 /* False: there is no room, or no memory. */
-bool watch_try_event(struct watcher *w, const struct wire_event *e);
 bool watch_try_present(struct watcher *w, const struct wire_alarm *a, uint16_t server);
 /* "silent", "heard", of this server. What does not fit makes the watcher fall behind. */
 void watch_send_note(struct watcher *w, const char *kind, uint16_t server);
-/* Tells the event if the client wants it and was not told yet. 'from': by whose stream it came. */
-void watch_tell(struct watcher *w, const struct wire_event *e, uint16_t from);
-bool watch_wants(const struct watcher *w, const struct wire_event *e);
+/* Tells the event if the client wants it and was not told yet. 'from': by whose stream it came.
+ * False: there is no room, and it does not count as told. */
+bool watch_tell(struct watcher *w, const struct wire_event *e, uint16_t from);
+/* Is there room for what can wait? Half of the queue is for what cannot. */
+bool watch_has_spare_room(const struct watcher *w);
 /* Its last call-back may have come. */
 void watch_free_when_done(struct watcher *w);
 /* The token to go on from, never "". */

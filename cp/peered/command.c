@@ -19,14 +19,17 @@ void command_reply(struct rpc_call *call, const struct wire_command_reply *reply
 
 void command_complete(struct wire_command *c, char room[COMMAND_ID_BYTES])
 {
-	uint64_t drawn[2] = {0, core_wall_ns()};
+	uint64_t drawn[2];
 
 	if (c->operator_name[0] == '\0')
 		c->operator_name = "unnamed"; /* "" in the trail is the master itself */
 	if (c->request_id[0] != '\0')
 		return;
-	/* Without entropy, which a running kernel has, the time is what tells two apart. */
-	(void)getrandom(drawn, sizeof(drawn), GRND_NONBLOCK);
+	if (getrandom(drawn, sizeof(drawn), GRND_NONBLOCK) != sizeof(drawn)) {
+		/* Without entropy, which a running kernel has, time tells two apart. */
+		drawn[0] = core_now_ns();
+		drawn[1] = core_wall_ns();
+	}
 	snprintf(room, COMMAND_ID_BYTES, "made-%016llx%016llx", (unsigned long long)drawn[0],
 		 (unsigned long long)drawn[1]);
 	c->request_id = room;
