@@ -1,198 +1,326 @@
 #include "tests/lib/fake_archive.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define RECORDS_MAX 16384
+#include <uv.h>
 
-struct archive {
-	struct wire_stored_alarm *alarms[RECORDS_MAX];
-	struct wire_stored_element *elements[RECORDS_MAX];
-	struct wire_alarm_note *notes[RECORDS_MAX];
-	struct wire_cell_sync *syncs[RECORDS_MAX];
-	uint32_t n_alarms, n_elements, n_notes, n_syncs;
-	struct wire_status *status;
+enum kind { EVENT, ALARM, ELEMENT, NOTE, SYNC, DROP };
+
+struct op {
+	struct op *next;
+	enum kind kind;
+	void *record; /* unpacked; NULL: DROP */
+	uint64_t element;
 };
 
-#define COPY(name, from, to)                                                                       \
-	do {                                                                                       \
-		struct wire_bytes bytes_;                                                          \
-		if (wire_##name##_pack((from), &bytes_) != 0 ||                                    \
-		    wire_##name##_unpack(bytes_.bytes, bytes_.n, (to)) != 0)                       \
-			abort();                                                                   \
-		wire_bytes_free(&bytes_);                                                          \
-	} while (0)
+struct archive_batch {
+	struct archive_batch *next;
+	struct op *first, **end;
+	void (*done)(void *user);
+	void *user;
+};
 
-/* Keeps 'records' sorted; the new one replaces its equal. */
-#define PUT(records, n, copy, compare)                                                             \
-	do {                                                                                       \
-		uint32_t at_ = 0;                                                                  \
-		while (at_ < (n) && compare((records)[at_], (copy)) < 0)                           \
-			at_++;                                                                     \
-		if (at_ < (n) && compare((records)[at_], (copy)) == 0) {                           \
-			wire_free((records)[at_]);                                                 \
-		} else {                                                                           \
-			if ((n) == RECORDS_MAX)                                                    \
-				abort();                                                           \
-			memmove(&(records)[at_ + 1], &(records)[at_],                              \
-				((n)-at_) * sizeof((records)[0]));                                 \
-			(n)++;                                                                     \
-		}                                                                                  \
-		(records)[at_] = (copy);                                                           \
-	} while (0)
+struct archive {
+	uv_timer_t *timer;
+	struct archive_batch *waiting, **end;
+	uint32_t n_waiting, n_allowed;
+	bool is_held;
+	struct op *records; /* on disk, newest first */
+};
 
-static int compare_octets(struct wire_octets a, struct wire_octets b)
+/* ---- Records ---- */
+
+static void op_free(struct op *op)
 {
-	uint32_t n = a.n < b.n ? a.n : b.n;
-	int order = n == 0 ? 0 : memcmp(a.bytes, b.bytes, n);
-
-	return order != 0 ? order : (int)a.n - (int)b.n;
+	wire_free(op->record);
+	free(op);
 }
 
-#define COMPARE_KEYS(a, b)                                                                         \
-	((a)->element_id != (b)->element_id	? ((a)->element_id < (b)->element_id ? -1 : 1)     \
-	 : compare_octets((a)->type, (b)->type) ? compare_octets((a)->type, (b)->type)             \
-	 : compare_octets((a)->resource, (b)->resource)                                            \
-		 ? compare_octets((a)->resource, (b)->resource)                                    \
-		 : compare_octets((a)->qualifier, (b)->qualifier))
-
-static int compare_alarms(const struct wire_stored_alarm *a, const struct wire_stored_alarm *b)
+static bool is_same_octets(struct wire_octets a, struct wire_octets b)
 {
-	return COMPARE_KEYS(a, b);
+	return a.n == b.n && (a.n == 0 || memcmp(a.bytes, b.bytes, a.n) == 0);
 }
 
-static int compare_notes(const struct wire_alarm_note *a, const struct wire_alarm_note *b)
+static bool is_same_alarm(const struct wire_stored_alarm *a, const struct wire_stored_alarm *b)
 {
-	return COMPARE_KEYS(a, b);
+	return a->element_id == b->element_id && is_same_octets(a->type, b->type) &&
+	       is_same_octets(a->resource, b->resource) &&
+	       is_same_octets(a->qualifier, b->qualifier);
 }
 
-static int compare_elements(const struct wire_stored_element *a,
-			    const struct wire_stored_element *b)
+static bool is_same_note(const struct wire_alarm_note *a, const struct wire_alarm_note *b)
 {
-	return (a->id > b->id) - (a->id < b->id);
+	return a->element_id == b->element_id && is_same_octets(a->type, b->type) &&
+	       is_same_octets(a->resource, b->resource) &&
+	       is_same_octets(a->qualifier, b->qualifier);
 }
 
-static int compare_syncs(const struct wire_cell_sync *a, const struct wire_cell_sync *b)
+static bool is_same_event(const struct wire_event *a, const struct wire_event *b)
 {
-	return strcmp(a->cell, b->cell);
+	return a->origin == b->origin && a->number == b->number;
 }
 
-struct archive *fake_archive_create(void)
+static bool is_replaced(const struct op *old, const struct op *by)
+{
+	const struct wire_cell_sync *old_sync = old->record, *sync = by->record;
+
+	if (by->kind == DROP)
+		return (old->kind == ALARM || old->kind == NOTE) && old->element == by->element;
+	if (old->kind != by->kind)
+		return false;
+	switch (by->kind) {
+	case EVENT:
+		return is_same_event(old->record, by->record);
+	case ALARM:
+		return is_same_alarm(old->record, by->record);
+	case ELEMENT:
+		return old->element == by->element;
+	case NOTE:
+		return is_same_note(old->record, by->record);
+	case SYNC:
+		return strcmp(old_sync->cell, sync->cell) == 0;
+	case DROP:
+		break;
+	}
+	return false;
+}
+
+static void apply(struct archive *a, struct op *op)
+{
+	const struct wire_stored_alarm *alarm = op->kind == ALARM ? op->record : NULL;
+
+	for (struct op **link = &a->records; *link != NULL;) {
+		struct op *old = *link;
+
+		if (!is_replaced(old, op)) {
+			link = &old->next;
+			continue;
+		}
+		*link = old->next;
+		op_free(old);
+	}
+	if (op->kind == DROP || (alarm != NULL && alarm->state == 0)) {
+		op_free(op);
+		return;
+	}
+	op->next = a->records;
+	a->records = op;
+}
+
+/* ---- The disk ---- */
+
+static void on_disk(uv_timer_t *timer)
+{
+	struct archive *a = timer->data;
+	struct archive_batch *b;
+
+	while (!a->is_held && (b = a->waiting) != NULL) {
+		a->waiting = b->next;
+		if (a->waiting == NULL)
+			a->end = &a->waiting;
+		a->n_waiting--;
+		while (b->first != NULL) {
+			struct op *op = b->first;
+
+			b->first = op->next;
+			apply(a, op);
+		}
+		if (b->done != NULL)
+			b->done(b->user);
+		archive_batch_free(b);
+	}
+}
+
+struct archive *fake_archive_create(struct uv_loop_s *loop)
 {
 	struct archive *a = calloc(1, sizeof(*a));
 
 	if (a == NULL)
 		abort();
+	a->timer = calloc(1, sizeof(*a->timer));
+	if (a->timer == NULL)
+		abort();
+	uv_timer_init(loop, a->timer);
+	a->timer->data = a;
+	a->end = &a->waiting;
+	a->n_allowed = UINT32_MAX;
 	return a;
 }
 
-void fake_archive_alarm(struct archive *a, const struct wire_stored_alarm *s)
+void fake_archive_hold(struct archive *a, bool is_held)
 {
-	struct wire_stored_alarm *copy;
-
-	COPY(stored_alarm, s, &copy);
-	PUT(a->alarms, a->n_alarms, copy, compare_alarms);
+	a->is_held = is_held;
+	uv_timer_start(a->timer, on_disk, 0, 0);
 }
 
-void fake_archive_element(struct archive *a, const struct wire_stored_element *s)
+void fake_archive_limit(struct archive *a, uint32_t n_commits)
 {
-	struct wire_stored_element *copy;
-
-	COPY(stored_element, s, &copy);
-	PUT(a->elements, a->n_elements, copy, compare_elements);
+	a->n_allowed = n_commits;
 }
 
-void fake_archive_note(struct archive *a, const struct wire_alarm_note *n)
+uint32_t fake_archive_waiting(const struct archive *a)
 {
-	struct wire_alarm_note *copy;
-
-	COPY(alarm_note, n, &copy);
-	PUT(a->notes, a->n_notes, copy, compare_notes);
+	return a->n_waiting;
 }
 
-void fake_archive_sync(struct archive *a, const char *cell, bool is_complete)
+void fake_archive_crash(struct archive *a)
 {
-	struct wire_cell_sync *copy;
+	while (a->waiting != NULL) {
+		struct archive_batch *b = a->waiting;
 
-	COPY(cell_sync, (&(struct wire_cell_sync){.cell = cell, .is_complete = is_complete}),
-	     &copy);
-	PUT(a->syncs, a->n_syncs, copy, compare_syncs);
+		a->waiting = b->next;
+		archive_batch_free(b);
+	}
+	a->end = &a->waiting;
+	a->n_waiting = 0;
 }
 
-void fake_archive_status(struct archive *a, const struct wire_status *s)
+void fake_archive_clear(struct archive *a)
 {
-	wire_free(a->status);
-	COPY(status, s, &a->status);
+	while (a->records != NULL) {
+		struct op *op = a->records;
+
+		a->records = op->next;
+		op_free(op);
+	}
 }
 
-/* ---- What archive.h promises ---- */
-
-int archive_alarms(struct archive *a, uint64_t first, uint64_t last,
-		   bool (*see)(void *user, const struct wire_stored_alarm *s), void *user)
+static void on_closed(uv_handle_t *handle)
 {
-	for (uint32_t i = 0; i < a->n_alarms; i++)
-		if (a->alarms[i]->element_id >= first && a->alarms[i]->element_id <= last &&
-		    !see(user, a->alarms[i]))
-			break;
+	free(handle);
+}
+
+void fake_archive_destroy(struct archive *a)
+{
+	if (a == NULL)
+		return;
+	fake_archive_crash(a);
+	fake_archive_clear(a);
+	uv_close((uv_handle_t *)a->timer, on_closed);
+	free(a);
+}
+
+/* ---- What archive.h promises: writing ---- */
+
+struct archive_batch *archive_batch(struct archive *a)
+{
+	struct archive_batch *b = calloc(1, sizeof(*b));
+
+	if (b != NULL)
+		b->end = &b->first;
+	return b;
+}
+
+static int put(struct archive_batch *b, enum kind kind, void *record, uint64_t element)
+{
+	struct op *op = calloc(1, sizeof(*op));
+
+	if (op == NULL)
+		abort();
+	*op = (struct op){.kind = kind, .record = record, .element = element};
+	*b->end = op;
+	b->end = &op->next;
 	return 0;
 }
 
-int archive_notes(struct archive *a, uint64_t first, uint64_t last,
-		  bool (*see)(void *user, const struct wire_alarm_note *n), void *user)
+#define PUT(function, type, of, id)                                                                \
+	int function(struct archive_batch *b, const struct wire_##type *record)                    \
+	{                                                                                          \
+		struct wire_bytes bytes;                                                           \
+		struct wire_##type *copy;                                                          \
+		int err = wire_##type##_pack(record, &bytes);                                      \
+                                                                                                   \
+		if (err != 0)                                                                      \
+			return err;                                                                \
+		err = wire_##type##_unpack(bytes.bytes, bytes.n, &copy);                           \
+		wire_bytes_free(&bytes);                                                           \
+		return err != 0 ? err : put(b, of, copy, id);                                      \
+	}
+PUT(archive_put_event, event, EVENT, 0)
+PUT(archive_put_alarm, stored_alarm, ALARM, record->element_id)
+PUT(archive_put_element, stored_element, ELEMENT, record->id)
+PUT(archive_put_note, alarm_note, NOTE, record->element_id)
+PUT(archive_put_sync, cell_sync, SYNC, 0)
+
+int archive_drop_alarms(struct archive_batch *b, uint64_t element_id)
 {
-	for (uint32_t i = 0; i < a->n_notes; i++)
-		if (a->notes[i]->element_id >= first && a->notes[i]->element_id <= last &&
-		    !see(user, a->notes[i]))
-			break;
+	return put(b, DROP, NULL, element_id);
+}
+
+void archive_batch_free(struct archive_batch *b)
+{
+	if (b == NULL)
+		return;
+	while (b->first != NULL) {
+		struct op *op = b->first;
+
+		b->first = op->next;
+		op_free(op);
+	}
+	free(b);
+}
+
+int archive_commit(struct archive *a, struct archive_batch *b, void (*done)(void *user), void *user)
+{
+	if (a->n_allowed == 0) {
+		archive_batch_free(b);
+		return -ENOBUFS;
+	}
+	a->n_allowed -= a->n_allowed != UINT32_MAX;
+	b->done = done;
+	b->user = user;
+	*a->end = b;
+	a->end = &b->next;
+	a->n_waiting++;
+	uv_timer_start(a->timer, on_disk, 0, 0);
 	return 0;
 }
 
-int archive_elements(struct archive *a, uint64_t first, uint64_t last,
-		     bool (*see)(void *user, const struct wire_stored_element *s), void *user)
+/* ---- Reading ---- */
+
+#define READ(function, type, of)                                                                   \
+	int function(struct archive *a, uint64_t first, uint64_t last,                             \
+		     bool (*see)(void *user, const struct wire_##type *record), void *user)        \
+	{                                                                                          \
+		for (struct op *op = a->records; op != NULL; op = op->next)                        \
+			if (op->kind == of && op->element >= first && op->element <= last &&       \
+			    !see(user, op->record))                                                \
+				break;                                                             \
+		return 0;                                                                          \
+	}
+READ(archive_alarms, stored_alarm, ALARM)
+READ(archive_notes, alarm_note, NOTE)
+READ(archive_elements, stored_element, ELEMENT)
+
+int archive_events(struct archive *a, uint16_t origin, uint64_t after, uint64_t last,
+		   bool is_descending, bool (*see)(void *user, const struct wire_event *e),
+		   void *user)
 {
-	for (uint32_t i = 0; i < a->n_elements; i++)
-		if (a->elements[i]->id >= first && a->elements[i]->id <= last &&
-		    !see(user, a->elements[i]))
+	for (struct op *op = a->records; op != NULL; op = op->next) {
+		const struct wire_event *e = op->record;
+
+		if (op->kind == EVENT && e->origin == origin && e->number > after &&
+		    e->number <= last && !see(user, e))
 			break;
+	}
 	return 0;
 }
 
 bool archive_sync(struct archive *a, const char *cell, struct wire_cell_sync **out)
 {
-	for (uint32_t i = 0; i < a->n_syncs; i++) {
-		if (strcmp(a->syncs[i]->cell, cell) != 0)
+	for (struct op *op = a->records; op != NULL; op = op->next) {
+		const struct wire_cell_sync *sync = op->record;
+		struct wire_bytes bytes;
+
+		if (op->kind != SYNC || strcmp(sync->cell, cell) != 0)
 			continue;
-		COPY(cell_sync, a->syncs[i], out);
+		if (wire_cell_sync_pack(sync, &bytes) != 0 ||
+		    wire_cell_sync_unpack(bytes.bytes, bytes.n, out) != 0)
+			abort();
+		wire_bytes_free(&bytes);
 		return true;
 	}
 	return false;
-}
-
-bool archive_status(struct archive *a, struct wire_status **out)
-{
-	if (a->status == NULL)
-		return false;
-	COPY(status, a->status, out);
-	return true;
-}
-
-void archive_look(struct archive *a, struct archive_state *out)
-{
-	*out = (struct archive_state){.name = "ok", .bytes_used = 1000, .bytes_max = 100000};
-}
-
-void archive_close(struct archive *a)
-{
-	if (a == NULL)
-		return;
-	for (uint32_t i = 0; i < a->n_alarms; i++)
-		wire_free(a->alarms[i]);
-	for (uint32_t i = 0; i < a->n_elements; i++)
-		wire_free(a->elements[i]);
-	for (uint32_t i = 0; i < a->n_notes; i++)
-		wire_free(a->notes[i]);
-	for (uint32_t i = 0; i < a->n_syncs; i++)
-		wire_free(a->syncs[i]);
-	wire_free(a->status);
-	free(a);
 }

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -230,13 +231,23 @@ static void note(void *user, uint8_t kind, uint64_t number, uint64_t time_ns,
 		 alarm_severity_name(a->severity));
 }
 
-/* Follows; returns whether something was lost. */
+/* Follows until there is no more, and gives the ring's places back; returns whether something was
+ * lost. */
 static bool follow(struct alarm_book *b)
 {
-	bool has_lost;
+	struct alarm_place before, after = alarm_book_place(b);
+	bool has_lost = false;
 
 	told.n = 0;
-	alarm_book_follow(b, note, NULL, &has_lost);
+	do {
+		bool has_lost_now;
+
+		before = after;
+		alarm_book_follow(b, note, NULL, &has_lost_now);
+		has_lost |= has_lost_now;
+		after = alarm_book_place(b);
+	} while (memcmp(&before, &after, sizeof(before)) != 0);
+	alarm_book_release(b, after.number);
 	return has_lost;
 }
 
@@ -245,12 +256,25 @@ static void report(uint64_t element, const char *resource, uint8_t severity)
 	played_alarm(&s, &(struct played_alarm){element, token, "linkDown", resource, severity});
 }
 
-static struct alarm_book *new_book(void)
+static uint8_t was_never(void *user, const struct fedmem_alarm *a)
+{
+	return FEDMEM_ALARM_FREE;
+}
+
+static struct alarm_book *book_from(struct alarm_place place)
 {
 	struct alarm_book *b;
 
-	assert_int_equal(alarm_book_create(&b, s.fm), 0);
-	assert_false(follow(b));
+	assert_int_equal(alarm_book_create(&b, s.fm, &place, was_never, NULL), 0);
+	return b;
+}
+
+/* That has seen the data plane's start. */
+static struct alarm_book *new_book(void)
+{
+	struct alarm_book *b = book_from((struct alarm_place){0});
+
+	assert_true(follow(b));
 	assert_int_equal(told.n, 0);
 	return b;
 }
@@ -279,16 +303,91 @@ static void changes_are_told_once_each_and_in_order(void **state)
 	alarm_book_destroy(b);
 }
 
-static void changes_from_before_the_book_are_not_told(void **state)
+static void changes_up_to_the_place_are_not_told_again(void **state)
 {
-	struct alarm_book *b;
+	struct alarm_book *b = new_book();
+	struct alarm_place place;
 
 	report(10, "if1", FEDMEM_MAJOR);
-	b = new_book();
+	report(20, "if1", FEDMEM_MAJOR);
+	follow(b);
+	place = alarm_book_place(b);
 	report(10, "if1", FEDMEM_CLEARED);
+	alarm_book_destroy(b);
+	b = book_from(place);
 	assert_false(follow(b));
 	assert_int_equal(told.n, 1);
 	assert_string_equal(told.text[0], "cleared 10 linkDown if1 major");
+	alarm_book_destroy(b);
+}
+
+/* The process is killed before it could say that anything is stored. */
+static void changes_that_were_not_stored_are_told_again(void **state)
+{
+	struct alarm_book *b = new_book();
+	struct alarm_place place = alarm_book_place(b);
+	bool has_lost;
+
+	report(10, "if1", FEDMEM_MAJOR);
+	report(10, "if1", FEDMEM_CLEARED);
+	for (int i = 0; i < 3; i++) {
+		told.n = 0;
+		alarm_book_follow(b, note, NULL, &has_lost);
+		assert_int_equal(told.n, 2);
+		assert_string_equal(told.text[0], "raised 10 linkDown if1 major");
+		assert_string_equal(told.text[1], "cleared 10 linkDown if1 major");
+		alarm_book_destroy(b);
+		b = book_from(place);
+	}
+	alarm_book_destroy(b);
+}
+
+static void ring_keeps_what_was_not_released(void **state)
+{
+	struct alarm_book *b = new_book();
+	uint64_t overflows = fedmem_event_overflows(s.fm);
+	bool has_lost;
+
+	for (int i = 0; i < 8; i++) {
+		report(10, "if1", FEDMEM_MAJOR);
+		report(10, "if1", FEDMEM_CLEARED);
+	}
+	alarm_book_follow(b, note, NULL, &has_lost);
+	assert_int_equal(fedmem_event_overflows(s.fm), overflows);
+	report(10, "if1", FEDMEM_MAJOR); /* all sixteen places are taken */
+	assert_int_equal(fedmem_event_overflows(s.fm), overflows + 1);
+	follow(b);
+	report(10, "if1", FEDMEM_CLEARED);
+	assert_int_equal(fedmem_event_overflows(s.fm), overflows + 1);
+	alarm_book_destroy(b);
+}
+
+static uint8_t was_raised(void *user, const struct fedmem_alarm *a)
+{
+	return a->element_id == 10 ? FEDMEM_ALARM_RAISED : FEDMEM_ALARM_FREE;
+}
+
+/* Cleared and raised again while nobody followed: the record says only the last of it. */
+static void clear_of_what_was_raised_since_is_told_when_it_is_known_whose_it_was(void **state)
+{
+	struct alarm_book *b = new_book();
+	struct alarm_place place;
+
+	report(10, "if1", FEDMEM_MAJOR);
+	report(20, "if1", FEDMEM_MAJOR);
+	follow(b);
+	place = alarm_book_place(b);
+	alarm_book_destroy(b);
+	for (uint64_t element = 10; element <= 20; element += 10) {
+		report(element, "if1", FEDMEM_CLEARED);
+		report(element, "if1", FEDMEM_MINOR);
+	}
+	assert_int_equal(alarm_book_create(&b, s.fm, &place, was_raised, NULL), 0);
+	follow(b);
+	assert_int_equal(told.n, 3);
+	assert_string_equal(told.text[0], "cleared 10 linkDown if1 major");
+	assert_string_equal(told.text[1], "raised 10 linkDown if1 minor");
+	assert_string_equal(told.text[2], "raised 20 linkDown if1 minor");
 	alarm_book_destroy(b);
 }
 
@@ -391,6 +490,130 @@ static void alarm_that_a_new_token_voids_is_said_to_be_lost_when_its_place_is_ta
 	alarm_book_destroy(b);
 }
 
+/* ---- Killed at any moment ---- */
+
+#define LIFE_ELEMENTS	   4
+#define LIFE_RESOURCES_MAX 400
+
+/* What a store would hold: what was told and up to where, together or not at all. */
+static struct {
+	struct alarm_place place;
+	uint8_t kinds[LIFE_ELEMENTS][LIFE_RESOURCES_MAX]; /* the last one told; 0: none */
+	bool is_told[1 << 16];				  /* by number */
+} disk, in_memory;
+
+static void note_life(void *user, uint8_t kind, uint64_t number, uint64_t time_ns,
+		      const struct fedmem_alarm *a)
+{
+	assert_true(number < sizeof(in_memory.is_told));
+	assert_false(in_memory.is_told[number]);
+	in_memory.is_told[number] = true;
+	in_memory.kinds[a->element_id / 10 - 1][atoi(a->resource)] = kind;
+}
+
+static uint8_t was_on_disk(void *user, const struct fedmem_alarm *a)
+{
+	switch (disk.kinds[a->element_id / 10 - 1][atoi(a->resource)]) {
+	case 0:
+		return FEDMEM_ALARM_FREE;
+	case FEDMEM_EV_CLEARED:
+		return FEDMEM_ALARM_GONE;
+	default:
+		return FEDMEM_ALARM_RAISED;
+	}
+}
+
+static uint32_t draw(uint64_t *seed, uint32_t n)
+{
+	*seed = *seed * 6364136223846793005u + 1442695040888963407u;
+	return (uint32_t)(*seed >> 33) % n;
+}
+
+static void report_any(uint64_t *seed, uint32_t n_resources)
+{
+	uint64_t element = 10 * (1 + draw(seed, LIFE_ELEMENTS));
+	char resource[16];
+
+	snprintf(resource, sizeof(resource), "%u", draw(seed, n_resources));
+	report(element, resource,
+	       draw(seed, 3) == 0 ? FEDMEM_CLEARED : (uint8_t)(1 + draw(seed, 5)));
+}
+
+static void live_once(uint64_t seed, uint32_t n_resources, uint32_t burst)
+{
+	struct alarm_book *b = NULL;
+	bool has_lost;
+
+	memset(&disk, 0, sizeof(disk));
+	for (int step = 0; step < 400; step++) {
+		uint32_t what = draw(&seed, 20);
+
+		if (b == NULL) {
+			in_memory = disk;
+			assert_int_equal(
+				alarm_book_create(&b, s.fm, &disk.place, was_on_disk, NULL), 0);
+		}
+		if (what < 13) {
+			for (uint32_t i = 0; i < burst; i++)
+				report_any(&seed, n_resources);
+		} else if (what < 16) {
+			alarm_book_follow(b, note_life, NULL, &has_lost);
+			in_memory.place = alarm_book_place(b);
+		} else if (what < 18) {
+			disk = in_memory;
+		} else if (what < 19) {
+			alarm_book_release(b, disk.place.number);
+		} else {
+			alarm_book_destroy(b);
+			b = NULL;
+		}
+	}
+	if (b == NULL) {
+		in_memory = disk;
+		assert_int_equal(alarm_book_create(&b, s.fm, &disk.place, was_on_disk, NULL), 0);
+	}
+	do {
+		disk.place = alarm_book_place(b);
+		alarm_book_follow(b, note_life, NULL, &has_lost);
+		in_memory.place = alarm_book_place(b);
+	} while (memcmp(&disk.place, &in_memory.place, sizeof(disk.place)) != 0);
+	alarm_book_release(b, in_memory.place.number);
+	for (uint32_t i = 0; i < fedmem_sizes(s.fm)->alarms_max; i++) {
+		struct fedmem_alarm a;
+		uint8_t kind;
+
+		if (fedmem_alarm_read(s.fm, i, &a) != 0)
+			continue;
+		kind = in_memory.kinds[a.element_id / 10 - 1][atoi(a.resource)];
+		if (a.raised_ns == 0)
+			assert_int_equal(kind, 0); /* a clear that nobody raised */
+		else if (a.state == FEDMEM_ALARM_RAISED)
+			assert_true(kind == FEDMEM_EV_RAISED || kind == FEDMEM_EV_SEVERITY);
+		else
+			assert_int_equal(kind, FEDMEM_EV_CLEARED);
+	}
+	alarm_book_destroy(b);
+}
+
+static void whenever_it_is_killed_no_change_is_told_twice_and_no_alarm_is_lost(void **state)
+{
+	for (uint64_t seed = 1; seed <= 200; seed++) {
+		played_server_close(&s);
+		open_with(&s, 16, 8);
+		live_once(seed, 3, 1);
+	}
+}
+
+/* A table that is longer than a turn, and a ring that overflows at once. */
+static void killed_in_the_middle_of_the_table_it_goes_on_there(void **state)
+{
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		played_server_close(&s);
+		open_with(&s, 2048, 16);
+		live_once(seed, LIFE_RESOURCES_MAX, 100);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -405,12 +628,17 @@ int main(void)
 		TEST(each_standard_rule_that_clears_has_one_that_raises),
 		TEST(severities_have_the_words_of_rfc_8632),
 		TEST(changes_are_told_once_each_and_in_order),
-		TEST(changes_from_before_the_book_are_not_told),
+		TEST(changes_up_to_the_place_are_not_told_again),
+		TEST(changes_that_were_not_stored_are_told_again),
+		TEST(ring_keeps_what_was_not_released),
+		TEST(clear_of_what_was_raised_since_is_told_when_it_is_known_whose_it_was),
 		TEST(after_an_overflow_the_table_is_told_anew_and_nothing_twice),
 		TEST(clear_of_an_alarm_that_made_room_is_said_to_be_lost),
 		TEST(clear_is_not_told_of_what_took_the_place_without_a_change),
 		TEST(alarm_that_came_and_made_room_unseen_does_no_harm),
 		TEST(alarm_that_a_new_token_voids_is_said_to_be_lost_when_its_place_is_taken),
+		TEST(whenever_it_is_killed_no_change_is_told_twice_and_no_alarm_is_lost),
+		TEST(killed_in_the_middle_of_the_table_it_goes_on_there),
 	};
 
 	return cmocka_run_group_tests_name("alarm", tests, NULL, NULL);
