@@ -102,7 +102,7 @@ void service_cluster_open(struct service_cluster *c, const struct played_config 
 	for (uint16_t id = 1; id <= SERVICE_SERVERS; id++) {
 		config.id = id;
 		played_server_open(&c->servers[id - 1].played, &config);
-		c->servers[id - 1].archive = fake_archive_create();
+		c->servers[id - 1].archive = table_archive_create();
 		c->servers[id - 1].eventlog = fake_eventlog_create(id);
 		address_of(c->servers[id - 1].address, id);
 	}
