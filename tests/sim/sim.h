@@ -216,7 +216,8 @@ struct sim {
 	bool is_quiet; /* no more commands */
 
 	bool is_cut[SIM_NODES_MAX][SIM_NODES_MAX];
-	uint32_t loss_pct, repeat_pct, delay_pct, faults; /* faults: bitmap of enum fault */
+	uint32_t loss_pct, repeat_pct, delay_pct, slow_pct,
+		faults; /* faults: bitmap of enum fault */
 	bool is_calm;
 
 	uint16_t winners[SIM_EPOCHS_MAX];
