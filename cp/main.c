@@ -27,8 +27,10 @@
 #include "dp/seal/seal.h"
 
 #define CONFIG_FILE "/etc/bellwether/bellwether.yaml"
-#define STATE_BYTES (UINT64_C(64) << 20) /* of what must always have room */
-#define METHODS_MAX 32
+/* Of what must always have room: the vote, the log and the registry's tables. */
+#define STATE_BYTES	 (UINT64_C(64) << 20)
+#define STATE_BYTES_EACH UINT64_C(1024) /* element */
+#define METHODS_MAX	 32
 
 struct server {
 	struct conf *conf;
@@ -136,35 +138,77 @@ static int memory_open(struct server *s)
 	return err;
 }
 
+/* What cannot be used is kept under another name: the registry comes back from the peers, and what
+ * was in it can still be looked at. */
+static int state_set_aside(struct server *s, const char *reason, const char *why)
+{
+	char name[64];
+	int err = store_set_aside(s->conf->state_dir, reason, name, sizeof(name));
+
+	if (err != 0)
+		core_log(CORE_ERROR, "store: not set aside dir=%s error=%s why=%s",
+			 s->conf->state_dir, strerror(-err), why);
+	else
+		core_log(CORE_WARNING, "store: set aside dir=%s as=%s why=%s", s->conf->state_dir,
+			 name, why);
+	return err;
+}
+
 static int store_start(struct server *s)
 {
-	char why[256] = "";
 	const struct store_config cfg = {
 		.dir = s->conf->state_dir,
-		.bytes_max = STATE_BYTES,
+		.bytes_max = STATE_BYTES + STATE_BYTES_EACH * s->conf->memory.sizes.elements_max,
 		.is_reserved = true,
 		.n_tables = REGISTRY_TABLES,
 		.version = REGISTRY_VERSION,
 	};
+	char why[256] = "";
 	int err = store_open(&s->store, &s->loop, &cfg, why, sizeof(why));
 
+	if (err == STORE_DAMAGED || err == STORE_OTHER_VERSION) {
+		err = state_set_aside(s, err == STORE_DAMAGED ? "damaged" : "version", why);
+		if (err == 0)
+			err = store_open(&s->store, &s->loop, &cfg, why, sizeof(why));
+	}
 	if (err != 0)
 		core_log(CORE_ERROR, "store: not opened why=%s", why);
-	return err;
+	return err > 0 ? -EBADMSG : err;
 }
 
-static int cluster_start(struct server *s)
+static int cluster_make(struct server *s, char *why, size_t why_bytes)
 {
 	struct cluster_config cfg = {
 		.loop = &s->loop,
 		.conf = s->conf,
-		.inventory = s->elements,
+		.seed = s->elements,
 		.fedmem = s->fedmem,
 		.store = s->store,
 		.client = s->client,
 	};
+	int err = inventory_create(&s->inventory);
 
-	return cluster_create(&s->cluster, &cfg);
+	if (err != 0)
+		return err;
+	cfg.inventory = s->inventory;
+	return cluster_create(&s->cluster, &cfg, why, why_bytes);
+}
+
+static int cluster_start(struct server *s)
+{
+	char why[256] = "";
+	int err = cluster_make(s, why, sizeof(why));
+
+	if (err != -EBADMSG)
+		return err;
+	inventory_destroy(s->inventory);
+	s->inventory = NULL;
+	store_close(s->store);
+	s->store = NULL;
+	err = state_set_aside(s, "damaged", why);
+	if (err == 0)
+		err = store_start(s);
+	return err == 0 ? cluster_make(s, why, sizeof(why)) : err;
 }
 
 /* What answers clients stands on the cluster's word and the segment's content. */
@@ -172,8 +216,6 @@ static int services_start(struct server *s)
 {
 	int err = alarm_rules_publish(s->fedmem, s->rules);
 
-	if (err == 0)
-		err = inventory_create(&s->inventory, s->elements);
 	if (err == 0)
 		err = memory_create(&s->memory, &(struct memory_config){.fedmem = s->fedmem,
 									.cluster = s->cluster,
@@ -271,6 +313,8 @@ static void server_stop(struct server *s)
 {
 	rpc_server_destroy(s->rpc);
 	rpc_client_destroy(s->client);
+	if (s->cluster != NULL)
+		cluster_end_commands(s->cluster);
 	peered_destroy(s->peered);
 	federated_destroy(s->federated);
 	memory_destroy(s->memory);

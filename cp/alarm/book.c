@@ -77,9 +77,11 @@ int alarm_book_create(struct alarm_book **out, struct fedmem *fm)
 	}
 	b->overflows = fedmem_event_overflows(fm);
 	/* Bounded, whatever the data plane adds meanwhile; the table says the same. */
-	for (uint32_t i = 0; i < fedmem_sizes(fm)->events_max; i++)
-		if (fedmem_event_pop(fm, &e) != 0)
+	for (uint32_t i = 0; i < fedmem_sizes(fm)->events_max; i++) {
+		if (fedmem_event_peek(fm, 0, &e) != 0)
 			break;
+		fedmem_event_release(fm, e.number);
+	}
 	read_table(b, NULL, NULL);
 	*out = b;
 	return 0;
@@ -125,10 +127,12 @@ void alarm_book_follow(struct alarm_book *b, alarm_tell tell, void *user, bool *
 	struct fedmem_event e;
 
 	*has_lost = false;
-	for (int i = 0; i < EVENTS_A_TURN && fedmem_event_pop(b->fm, &e) == 0; i++)
+	for (int i = 0; i < EVENTS_A_TURN && fedmem_event_peek(b->fm, 0, &e) == 0; i++) {
 		if (e.alarm < b->alarms_max && e.number > b->told[e.alarm].change &&
 		    !follow_event(b, &e, tell, user))
 			*has_lost = true;
+		fedmem_event_release(b->fm, e.number);
+	}
 	if (overflows != b->overflows) {
 		*has_lost = true;
 		read_table(b, tell, user);

@@ -4,18 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dp/apply/gaps.h"
-
-struct apply {
-	uint16_t self;
-	const struct fedmem *fm;
-	struct fedmem_writer *writer;
-	struct stats *stats;
-	struct apply_relay relay;
-	struct gaps *gaps;
-	struct fedmem_cell *cells;
-	uint32_t n_cells, cells_max;
-};
+#include "dp/apply/apply_private.h"
 
 /* A report on its way into the memory. */
 struct applying {
@@ -74,11 +63,6 @@ int apply_cells(struct apply *a, const struct fedmem_cell *cells, uint32_t n)
 	return 0;
 }
 
-static bool is_newer(uint64_t boot, uint64_t sequence, uint64_t known_boot, uint64_t known_sequence)
-{
-	return boot > known_boot || (boot == known_boot && sequence > known_sequence);
-}
-
 /* ---- One report into the memory ---- */
 
 static void note_missing(struct apply *a, struct fedmem_state *s, const struct report *r)
@@ -110,7 +94,7 @@ static void apply_state(struct apply *a, struct applying *x, struct fedmem_state
 {
 	const struct report *r = x->report;
 
-	x->is_new = r->sequence == 0 || is_newer(r->boot, r->sequence, s->boot, s->sequence);
+	x->is_new = r->sequence == 0 || apply_is_newer(r->boot, r->sequence, s->boot, s->sequence);
 	if (!x->is_new) {
 		note_late(a, s, r);
 		return;
@@ -167,7 +151,7 @@ static bool is_touched(const struct applying *x, const struct fedmem_alarm *know
 static bool is_alarm_stale(const struct applying *x, const struct fedmem_alarm *known)
 {
 	return known != NULL && x->report->sequence != 0 && !is_touched(x, known) &&
-	       !is_newer(x->report->boot, x->report->sequence, known->boot, known->sequence);
+	       !apply_is_newer(x->report->boot, x->report->sequence, known->boot, known->sequence);
 }
 
 static void alarm_text(struct fedmem_alarm *alarm, const struct report_text *text)
@@ -332,28 +316,67 @@ static void find_slots(const struct apply *a, const struct apply_datagram *d,
 	}
 }
 
+/* Whose a report is, and which way its datagram goes. */
+struct judgement {
+	bool may_own;
+	/* A peer relayed it and is to keep it: it has an alarm, and not all of it can be taken over
+	 * here. What is acknowledged in part would be lost in part. */
+	bool is_for_peer;
+};
+
+static bool is_ours(const struct apply *a, uint32_t cell, bool has_alarm, bool may_own)
+{
+	return cell < a->n_cells && a->cells[cell].owner == a->self && a->self != 0 && may_own &&
+	       !(has_alarm && a->cells[cell].is_restoring);
+}
+
+/* The slot may have got another element since it was found. */
+static bool is_known(const struct apply *a, const struct report *r, uint32_t slot,
+		     struct fedmem_element *e)
+{
+	return slot != FEDMEM_NONE && fedmem_element_get(a->fm, slot, e) == 0 &&
+	       (r->element_id == 0 || r->element_id == e->id);
+}
+
+/* Is there a report in the relayed datagram that is not for this server, and an alarm in any? */
+static bool must_peer_keep(const struct apply *a, const struct apply_datagram *d,
+			   const struct report_batch *batch, const uint32_t *slots, bool may_own)
+{
+	bool has_alarm = false, any_others = false;
+
+	for (uint32_t i = 0; i < batch->n; i++)
+		if (d->report_bitmap >> i & 1)
+			has_alarm |= batch->reports[i].n_alarms > 0;
+	for (uint32_t i = 0; has_alarm && i < batch->n; i++) {
+		const struct report *r = &batch->reports[i];
+		struct fedmem_element e;
+
+		if ((d->report_bitmap >> i & 1) && !r->is_unmapped && is_known(a, r, slots[i], &e))
+			any_others |= !is_ours(a, e.cell, true, may_own);
+	}
+	return any_others;
+}
+
 /* The fate of a report that is applied or refused here; STATS_REPORT_RELAYED: of one for the relay.
  */
 static enum stats_counter judge(struct apply *a, const struct apply_datagram *d,
 				const struct report *r, uint32_t slot, uint64_t now_ns,
-				bool may_own, uint32_t *cell)
+				const struct judgement *j, uint32_t *cell)
 {
 	struct fedmem_element e;
 	uint16_t owner;
 
-	/* The slot may have got another element since it was found. */
-	if (slot == FEDMEM_NONE || fedmem_element_get(a->fm, slot, &e) != 0 ||
-	    (r->element_id != 0 && r->element_id != e.id))
+	if (!is_known(a, r, slot, &e))
 		return STATS_REFUSED_UNKNOWN_ELEMENT;
 	if (r->is_unmapped)
 		return STATS_REFUSED_NO_RULE;
 
 	*cell = e.cell;
-	owner = e.cell < a->n_cells ? a->cells[e.cell].owner : 0;
-	if (owner == a->self && owner != 0 && may_own)
+	if (!j->is_for_peer && is_ours(a, e.cell, r->n_alarms > 0, j->may_own))
 		return apply_report(a, r, slot, &e, now_ns);
 	if (d->is_relayed)
 		return STATS_REFUSED_NOT_OWNER;
+	owner = e.cell < a->n_cells ? a->cells[e.cell].owner : 0;
 	if (r->n_alarms > 0 || (owner != 0 && owner != a->self))
 		return STATS_REPORT_RELAYED;
 	return owner == 0 ? STATS_REFUSED_NO_OWNER : STATS_REFUSED_NO_LEASE;
@@ -386,8 +409,10 @@ enum apply_verdict apply_batch(struct apply *a, const struct apply_datagram *d,
 	uint32_t slots[REPORT_BATCH_MAX];
 	uint32_t n_groups = 0;
 	bool any_applied = false, any_not_owner = false;
+	struct judgement j = {.may_own = may_own};
 
 	find_slots(a, d, batch, sender, slots);
+	j.is_for_peer = d->is_relayed && must_peer_keep(a, d, batch, slots, may_own);
 	for (uint32_t i = 0; i < batch->n; i++) {
 		const struct report *r = &batch->reports[i];
 		enum stats_counter fate;
@@ -396,7 +421,7 @@ enum apply_verdict apply_batch(struct apply *a, const struct apply_datagram *d,
 		if (!(d->report_bitmap >> i & 1))
 			continue;
 		a->stats->n[STATS_REPORTS]++;
-		fate = judge(a, d, r, slots[i], now_ns, may_own, &cell);
+		fate = judge(a, d, r, slots[i], now_ns, &j, &cell);
 		if (fate == STATS_REPORT_RELAYED) {
 			group_add(groups, &n_groups, cell, i, r->n_alarms > 0);
 			continue;

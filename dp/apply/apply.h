@@ -11,7 +11,8 @@
  *                                             metrics: applied
  *   nobody owns its cell                      alarms: to the relay, which keeps them
  *                                             metrics: refused_no_owner
- *   the last three, of a relayed datagram     refused_not_owner
+ *   the last four, of a relayed datagram      refused_not_owner; a datagram with an alarm as a
+ *                                             whole, so that its peer keeps all of it
  *
  * Applying: metrics are state, the newest by the source's (boot, sequence) wins. Alarms are state
  * with a history (RFC 8632 3.5): a repeat only counts; raised, severity changed and cleared are

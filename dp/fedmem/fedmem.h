@@ -3,7 +3,7 @@
  *
  * Who writes what (nobody else does):
  *   control plane   element descriptions and their two look-up tables, the cell, server and rule
- *                   tables, the lease
+ *                   tables, the lease, the ring of what the worker is to put in
  *   worker          element states, alarms, the event ring, its statistics, the unknown sources
  * Readers are any threads of any process, as often as they like; they never slow the writer down.
  *
@@ -151,13 +151,14 @@ struct fedmem_metric {
 
 struct fedmem_state {
 	_Atomic uint32_t seq;
-	/* Most recently raised one; FEDMEM_NONE. The chain holds raised and gone ones. Who follows
-	 * it while the worker runs stops at an alarm that another 'element' has got, and after
-	 * n_alarms raised ones. */
+	/* Most recently raised or restored one; FEDMEM_NONE. The chain holds raised and gone ones.
+	 * Who follows it while the worker runs stops at an alarm that another 'element' has got,
+	 * and after n_alarms raised ones. */
 	uint32_t alarm_first;
 	uint64_t element_id;	   /* whose state this is: a slot can get another element */
 	struct fedmem_token token; /* under which it is kept; another than the cell's: it is void */
-	uint64_t first_seen_ns, last_seen_ns; /* CLOCK_REALTIME; the first under this token */
+	uint64_t first_seen_ns, last_seen_ns; /* CLOCK_REALTIME; the first under this token, or
+						 as an earlier owner told */
 	uint64_t n_reports;
 	uint64_t boot, sequence; /* of the source, newest applied */
 	uint32_t n_gaps;
@@ -227,6 +228,7 @@ struct fedmem_inject {
 			alarm; /* texts, state, severity, times, count, boot, sequence */
 	};
 };
+_Static_assert(sizeof(struct fedmem_inject) == 288, "4096 of them are 1.2 MB");
 
 struct fedmem_unknown {
 	struct fedmem_address address;
@@ -358,6 +360,8 @@ struct fedmem_state *fedmem_state_begin(struct fedmem_writer *w, uint32_t slot, 
 void fedmem_state_commit(struct fedmem_writer *w, struct fedmem_state *s);
 /* Without opening it: what the writer itself wrote. */
 const struct fedmem_state *fedmem_state_peek(const struct fedmem_writer *w, uint32_t slot);
+bool fedmem_state_has_metric(const struct fedmem_writer *w, const struct fedmem_state *s,
+			     uint32_t id);
 /* Sets one metric of the open record. FEDMEM_FULL: it has metrics_per_element others. */
 int fedmem_state_metric(struct fedmem_writer *w, struct fedmem_state *s, uint32_t id,
 			uint64_t value);

@@ -53,6 +53,21 @@ uint64_t fedmem_dp_starts(const struct fedmem *fm)
 	return get64(&fm->header->dp_starts);
 }
 
+void fedmem_dp_cells_followed(struct fedmem_writer *w, uint32_t version)
+{
+	atomic_store_explicit(&w->fm->header->dp_cells_version, version, memory_order_release);
+}
+
+uint32_t fedmem_dp_cells_version(const struct fedmem *fm)
+{
+	return atomic_load_explicit(&fm->header->dp_cells_version, memory_order_acquire);
+}
+
+uint64_t fedmem_identity(const struct fedmem *fm)
+{
+	return fm->header->identity;
+}
+
 uint32_t fedmem_alarms_used(const struct fedmem *fm)
 {
 	return atomic_load_explicit(&fm->header->alarms_used, memory_order_acquire);

@@ -71,6 +71,7 @@ static void layout_compute(struct layout *l, const struct fedmem_sizes *s)
 		[PART_RULES] = 2 * sizeof(struct fedmem_rule) * s->rules_max,
 		[PART_STATS] = 2 * sizeof(struct stats),
 		[PART_EVENTS] = sizeof(struct fedmem_event) * s->events_max,
+		[PART_INJECTS] = sizeof(struct fedmem_inject) * FEDMEM_INJECTS,
 		[PART_UNKNOWNS] = sizeof(struct noted) * s->unknowns_max,
 	};
 
@@ -104,6 +105,7 @@ static uint64_t layout_checksum(const struct layout *l, const struct fedmem_size
 		sizeof(struct fedmem_rule),
 		sizeof(struct stats),
 		sizeof(struct fedmem_event),
+		sizeof(struct fedmem_inject),
 		sizeof(struct noted),
 		STATS_N,
 	};
@@ -239,6 +241,7 @@ static void point_into(struct fedmem *fm)
 	fm->metrics = (struct fedmem_metric *)(fm->base + l.offsets[PART_METRICS]);
 	fm->alarms = (struct fedmem_alarm *)(fm->base + l.offsets[PART_ALARMS]);
 	fm->events = (struct fedmem_event *)(fm->base + l.offsets[PART_EVENTS]);
+	fm->injects = (struct fedmem_inject *)(fm->base + l.offsets[PART_INJECTS]);
 	fm->unknowns = (struct noted *)(fm->base + l.offsets[PART_UNKNOWNS]);
 	fm->tables[TABLE_CELLS] = fm->base + l.offsets[PART_CELLS];
 	fm->tables[TABLE_SERVERS] = fm->base + l.offsets[PART_SERVERS];
@@ -279,9 +282,9 @@ static int segment_make(struct fedmem *fm, const struct fedmem_config *cfg)
 {
 	struct segment_header *h = (struct segment_header *)fm->base;
 	struct layout l;
-	uint64_t key;
+	uint64_t drawn[2];
 
-	if (getrandom(&key, sizeof(key), 0) != sizeof(key))
+	if (getrandom(drawn, sizeof(drawn), 0) != sizeof(drawn))
 		return -errno;
 	layout_compute(&l, &cfg->sizes);
 	h->version = FEDMEM_LAYOUT_VERSION;
@@ -290,7 +293,8 @@ static int segment_make(struct fedmem *fm, const struct fedmem_config *cfg)
 	h->sizes = cfg->sizes;
 	memcpy(h->offsets, l.offsets, sizeof(l.offsets));
 	h->checksum = layout_checksum(&l, &cfg->sizes);
-	h->hash_key = key;
+	h->hash_key = drawn[0];
+	h->identity = drawn[1] != 0 ? drawn[1] : 1;
 	/* Last: who dies before has made nothing. */
 	atomic_store_explicit(&h->magic, SEGMENT_MAGIC, memory_order_release);
 	return 0;

@@ -32,6 +32,7 @@ enum segment_part {
 	PART_RULES,
 	PART_STATS,
 	PART_EVENTS,
+	PART_INJECTS,
 	PART_UNKNOWNS,
 	PARTS
 };
@@ -82,10 +83,12 @@ struct segment_header {
 	uint32_t pad;
 	uint64_t offsets[PARTS];
 	uint64_t hash_key;
+	uint64_t identity;
 
 	/* control plane */
 	alignas(64) _Atomic uint64_t lease_until_ns;
 	_Atomic uint64_t event_tail;
+	_Atomic uint64_t inject_head;
 	_Atomic uint32_t relay_boot_met;
 	_Atomic uint32_t elements_version;
 	_Atomic uint32_t
@@ -98,6 +101,8 @@ struct segment_header {
 	/* worker */
 	alignas(64) _Atomic uint64_t dp_beat_ns;
 	_Atomic uint64_t dp_starts;
+	_Atomic uint64_t inject_tail;
+	_Atomic uint32_t dp_cells_version;
 	alignas(64) _Atomic uint64_t event_head;
 	_Atomic uint64_t event_last; /* number of the newest */
 	_Atomic uint64_t event_overflows;
@@ -116,6 +121,7 @@ struct fedmem {
 	struct fedmem_metric *metrics; /* rows of n_extra */
 	struct fedmem_alarm *alarms;
 	struct fedmem_event *events;
+	struct fedmem_inject *injects;
 	struct noted *unknowns;
 	uint8_t *tables[TABLES]; /* two buffers each */
 	struct line_table by_address, by_id;

@@ -102,24 +102,40 @@ const struct fedmem_state *fedmem_state_peek(const struct fedmem_writer *w, uint
 	return &w->fm->states[slot];
 }
 
+/* Where the element keeps this metric. NULL: it has none such. */
+static uint64_t *metric_find(const struct fedmem_writer *w, const struct fedmem_state *s,
+			     uint32_t id)
+{
+	uint32_t slot = (uint32_t)(s - w->fm->states);
+	uint32_t n_inline =
+		s->n_metrics < FEDMEM_METRICS_INLINE ? s->n_metrics : FEDMEM_METRICS_INLINE;
+	struct fedmem_metric *row = metric_row(w->fm, slot);
+
+	for (uint32_t i = 0; i < n_inline; i++)
+		if (s->metric_ids[i] == id)
+			return &w->fm->states[slot].metric_values[i];
+	for (uint32_t i = FEDMEM_METRICS_INLINE; i < s->n_metrics; i++)
+		if (row[i - FEDMEM_METRICS_INLINE].id == id)
+			return &row[i - FEDMEM_METRICS_INLINE].value;
+	return NULL;
+}
+
+bool fedmem_state_has_metric(const struct fedmem_writer *w, const struct fedmem_state *s,
+			     uint32_t id)
+{
+	return metric_find(w, s, id) != NULL;
+}
+
 int fedmem_state_metric(struct fedmem_writer *w, struct fedmem_state *s, uint32_t id,
 			uint64_t value)
 {
 	struct fedmem_metric *row = metric_row(w->fm, (uint32_t)(s - w->fm->states));
+	uint64_t *known = metric_find(w, s, id);
 	uint32_t n = s->n_metrics;
-	uint32_t n_inline = n < FEDMEM_METRICS_INLINE ? n : FEDMEM_METRICS_INLINE;
 
-	for (uint32_t i = 0; i < n_inline; i++) {
-		if (s->metric_ids[i] == id) {
-			s->metric_values[i] = value;
-			return 0;
-		}
-	}
-	for (uint32_t i = FEDMEM_METRICS_INLINE; i < n; i++) {
-		if (row[i - FEDMEM_METRICS_INLINE].id == id) {
-			row[i - FEDMEM_METRICS_INLINE].value = value;
-			return 0;
-		}
+	if (known != NULL) {
+		*known = value;
+		return 0;
 	}
 	if (n >= w->fm->sizes.metrics_per_element)
 		return FEDMEM_FULL;

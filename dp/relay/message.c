@@ -24,6 +24,12 @@ static bool is_zero(const struct fedmem_address *a)
 	return memcmp(a, &none, sizeof(none)) == 0;
 }
 
+static bool has_datagram(const struct message *m, uint16_t n_bytes)
+{
+	return m->format != DECODE_NONE || m->report_bitmap != 0 || !is_zero(&m->source) ||
+	       n_bytes != sizeof(struct wire) + RELAY_TAG_BYTES;
+}
+
 bool message_read(struct message *m, const uint8_t *octets, uint16_t n_bytes)
 {
 	struct wire w;
@@ -52,9 +58,9 @@ bool message_read(struct message *m, const uint8_t *octets, uint16_t n_bytes)
 	case MESSAGE_ALARMS:
 		return m->number > m->before && m->format != DECODE_NONE;
 	case MESSAGE_ACK:
-		return m->number > 0 && m->before == 0 && m->format == DECODE_NONE &&
-		       m->report_bitmap == 0 && is_zero(&m->source) &&
-		       n_bytes == sizeof(w) + RELAY_TAG_BYTES;
+		return m->number > 0 && m->before == 0 && !has_datagram(m, n_bytes);
+	case MESSAGE_AGAIN:
+		return m->number == 0 && m->before == 0 && !has_datagram(m, n_bytes);
 	}
 	return false;
 }

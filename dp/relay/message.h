@@ -15,7 +15,7 @@
 
 #define MESSAGE_VERSION 1
 
-enum message_kind { MESSAGE_METRICS = 1, MESSAGE_ALARMS, MESSAGE_ACK };
+enum message_kind { MESSAGE_METRICS = 1, MESSAGE_ALARMS, MESSAGE_ACK, MESSAGE_AGAIN };
 
 struct message {
 	uint8_t kind, format;

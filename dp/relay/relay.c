@@ -258,6 +258,17 @@ void relay_servers(struct relay *r, const struct fedmem_server *servers, uint32_
 		reroute(r);
 }
 
+/* What we refused we may be asked to take by now. */
+static void ask_again(struct relay *r)
+{
+	for (int i = 0; i < FEDMEM_SERVERS_MAX; i++) {
+		struct peer *p = &r->peers[i];
+
+		p->owes_again |= p->was_refused;
+		p->was_refused = false;
+	}
+}
+
 void relay_cells(struct relay *r, const struct fedmem_cell *cells, uint32_t n, bool may_own)
 {
 	bool is_changed = may_own != r->may_own;
@@ -266,13 +277,20 @@ void relay_cells(struct relay *r, const struct fedmem_cell *cells, uint32_t n, b
 		n = r->cfg.cells_max;
 	is_changed |= n != r->n_cells;
 	for (uint32_t i = 0; i < n; i++) {
-		is_changed |= r->owners[i] != cells[i].owner;
-		r->owners[i] = cells[i].owner;
+		uint16_t owner = cells[i].owner;
+
+		/* Nobody takes its alarms yet. What a peer restores is for the peer to say. */
+		if (owner == r->cfg.self && cells[i].is_restoring)
+			owner = 0;
+		is_changed |= r->owners[i] != owner;
+		r->owners[i] = owner;
 	}
 	r->n_cells = n;
 	r->may_own = may_own;
-	if (is_changed)
-		reroute(r);
+	if (!is_changed)
+		return;
+	reroute(r);
+	ask_again(r);
 }
 
 void relay_elements(struct relay *r)
@@ -280,6 +298,7 @@ void relay_elements(struct relay *r)
 	for (uint8_t from = 0; from <= ROUTE_WAITING; from++)
 		while (queue_of(r, from)->head != SPOOL_NONE)
 			move(r, from, ROUTE_OURS, queue_of(r, from)->head);
+	ask_again(r);
 }
 
 /* ---- In and back ---- */
@@ -349,7 +368,8 @@ bool relay_is_idle(const struct relay *r)
 	for (int i = 0; i < FEDMEM_SERVERS_MAX; i++) {
 		const struct peer *p = &r->peers[i];
 
-		if (stream_is_reachable(r, p) && (p->owes_ack || p->queue.head != SPOOL_NONE))
+		if (stream_is_reachable(r, p) &&
+		    (p->owes_ack || p->owes_again || p->queue.head != SPOOL_NONE))
 			return false;
 	}
 	return r->ours.head == SPOOL_NONE;

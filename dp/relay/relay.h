@@ -8,7 +8,7 @@
  *
  * The message, after UDP (all integers big-endian): RELAY_HEADER_BYTES octets, the datagram, and
  * the tag:
- *    0 version 1   1 kind: 1 metrics, 2 alarms, 3 acknowledgement   2 format   3 zero
+ *    0 version 1   1 kind: 1 metrics, 2 alarms, 3 acknowledgement, 4 again   2 format   3 zero
  *    4 ingest server (2)   6 destination server (2)
  *    8 boot of the sender's data plane (4)   12 ... of the destination's, as far as known (4)
  *   16 sequence (8): of the frame, rising, never used twice in one boot: the nonce of the tag
@@ -17,7 +17,9 @@
  *   32 before (8): number of the alarm before it in the stream; 0: none before it is coming
  *   40 source address (16)   56 bitmap of the reports meant (8)
  *   64 the datagram   then the tag (16): seal.h over all octets before it
- * What a kind does not use is zero; an acknowledgement carries no datagram. Largest datagram of
+ * What a kind does not use is zero; an acknowledgement carries no datagram, nor does "again", with
+ * which a receiver that had to refuse an alarm says that its tables changed since: the sender goes
+ * back at once, without waiting for its time-out. Largest datagram of
  * 1472 octets: 1600 octets of IPv6, so relay networks want an MTU of 1600.
  *
  * Thread:  worker.
@@ -72,8 +74,8 @@ int relay_create(struct relay **out, const struct relay_config *cfg, const struc
 /* The server table changed: peers, keys, boots, neighbours. When a boot changes, the peer's or ours
  * (relay_boot_tx), both directions start anew: what was not acknowledged is sent again. */
 void relay_servers(struct relay *r, const struct fedmem_server *servers, uint32_t n);
-/* The cell table changed, or the lease began or ended: alarms follow their cells. Cells after the
- * first cells_max have no owner here. */
+/* The cell table changed, or the lease began or ended: alarms follow their cells. Those of a cell
+ * that is ours but being restored are kept. Cells after the first cells_max have no owner here. */
 void relay_cells(struct relay *r, const struct fedmem_cell *cells, uint32_t n, bool may_own);
 /* The inventory changed: an element may be in another cell now, whose owner would be asked in
  * vain. The whole spool is handed back by relay_take_back(), to be judged anew. */

@@ -29,6 +29,8 @@ void stream_restart(struct peer *p)
 	memset(&p->seen, 0, sizeof(p->seen));
 	p->taken = 0;
 	p->owes_ack = false;
+	p->was_refused = false;
+	p->owes_again = false;
 }
 
 void stream_append(struct relay *r, struct peer *p, uint32_t index)
@@ -143,6 +145,20 @@ static bool ack_send(struct relay *r, struct peer *p)
 	return true;
 }
 
+/* What was refused may be taken now, so the peer need not wait until its time-out. When this is
+ * lost, that is what it does. */
+static bool again_send(struct relay *r, struct peer *p)
+{
+	struct message m = message_to(r, p, MESSAGE_AGAIN);
+	uint8_t *payload, *frame = frame_begin(r, p, 0, &payload);
+
+	if (frame == NULL || !frame_send(r, p, frame, &m, 0))
+		return false;
+	r->stats->n[STATS_RELAY_ASKED_AGAIN]++;
+	p->owes_again = false;
+	return true;
+}
+
 static void timer_start(const struct relay *r, struct peer *p)
 {
 	p->due_ns = r->now_ns + (r->cfg.resend_ns << p->n_timeouts);
@@ -152,7 +168,7 @@ static void peer_poll(struct relay *r, struct peer *p)
 {
 	uint32_t window;
 
-	if (p->owes_ack && !ack_send(r, p))
+	if ((p->owes_ack && !ack_send(r, p)) || (p->owes_again && !again_send(r, p)))
 		return; /* the port has no room; nor for alarms */
 	if (p->n_flying > 0 && r->now_ns >= p->due_ns) {
 		go_back(p);
@@ -232,6 +248,11 @@ static enum stats_counter receive(struct relay *r, const uint8_t *octets, uint16
 		ack_receive(r, p, m->number);
 		return STATS_FRAME_RELAY_ACK;
 	}
+	if (m->kind == MESSAGE_AGAIN) {
+		go_back(p);
+		p->n_timeouts = 0;
+		return STATS_FRAME_RELAY_AGAIN;
+	}
 	if (m->kind == MESSAGE_METRICS)
 		return STATS_FRAME_RELAY_DATA;
 	if (m->number <= p->taken) {
@@ -273,8 +294,12 @@ void relay_taken(struct relay *r, bool is_kept)
 
 	assert(p != NULL);
 	r->pending = NULL;
-	if (r->pending_number == 0 || !is_kept)
-		return; /* metrics, or an alarm that the peer has to keep */
+	if (r->pending_number == 0)
+		return; /* metrics */
+	if (!is_kept) {
+		p->was_refused = true;
+		return;
+	}
 	p->taken = r->pending_number;
 	p->owes_ack = true;
 }

@@ -36,6 +36,8 @@ struct peer {
 	struct seal_window seen;
 	uint64_t taken; /* highest alarm number taken over */
 	bool owes_ack;
+	bool was_refused; /* an alarm of it, since it was asked to send again */
+	bool owes_again;  /* it is to be asked */
 };
 
 struct relay {

@@ -48,6 +48,8 @@ enum stats_group {
 	  "frames with a datagram that a peer relayed, taken over")                                \
 	X(FRAME_RELAY_ACK, "frame_relay_ack", STATS_FRAME_OUT,                                     \
 	  "frames with a peer's acknowledgement")                                                  \
+	X(FRAME_RELAY_AGAIN, "frame_relay_again", STATS_FRAME_OUT,                                 \
+	  "frames in which a peer asks for alarms that it had to refuse")                          \
 	X(DROP_NOT_IP, "drop_not_ip", STATS_FRAME_OUT, "neither IPv4 nor IPv6")                    \
 	X(DROP_LLDP, "drop_lldp", STATS_FRAME_OUT, "LLDP frame, and no decoder for it is on")      \
 	X(DROP_TRUNCATED, "drop_truncated", STATS_FRAME_OUT, "shorter than its headers say")       \
@@ -127,12 +129,20 @@ enum stats_group {
 	X(RELAY_REROUTED, "relay_rerouted", STATS_NOTE,                                            \
 	  "alarms in the spool whose cell got another owner")                                      \
 	X(RELAY_ACKS_SENT, "relay_acks_sent", STATS_NOTE, "acknowledgements sent to peers")        \
+	X(RELAY_ASKED_AGAIN, "relay_asked_again", STATS_NOTE,                                      \
+	  "times that peers were asked for alarms that were refused")                              \
 	X(ALARM_RAISED, "alarms_raised", STATS_NOTE, "alarms raised")                              \
 	X(ALARM_CHANGED, "alarms_changed", STATS_NOTE, "alarms whose severity changed")            \
 	X(ALARM_CLEARED, "alarms_cleared", STATS_NOTE, "alarms cleared")                           \
 	X(ALARM_REPEATED, "alarms_repeated", STATS_NOTE, "repeats of a raised alarm, counted")     \
 	X(ALARM_CLEAR_UNMATCHED, "alarms_clear_unmatched", STATS_NOTE,                             \
 	  "clears without a raised alarm")                                                         \
+	X(ALARM_RESTORED, "alarms_restored", STATS_NOTE, "alarms of an earlier owner, put in")     \
+	X(STATE_RESTORED, "states_restored", STATS_NOTE,                                           \
+	  "states and groups of metrics of an earlier owner, put in")                              \
+	X(RESTORE_REFUSED, "restore_refused", STATS_NOTE,                                          \
+	  "not put in: of another token, of no element here, or malformed")                        \
+	X(RESTORE_FULL, "restore_full", STATS_NOTE, "not put in, or not all of it: no room left")  \
 	X(EVENT_RING_FULL, "event_ring_full", STATS_NOTE,                                          \
 	  "changes not put on the event ring; the control plane reads the tables anew")            \
 	X(UNKNOWN_TABLE_FULL, "unknown_table_full", STATS_NOTE,                                    \

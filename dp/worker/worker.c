@@ -13,6 +13,7 @@
 
 #define PUBLISH_NS	   1000000u
 #define RESEND_NS	   20000000u
+#define INJECTS_A_TURN	   64u
 #define IDLE_SPINS	   64u
 #define IDLE_FIRST_NS	   10000u
 #define IDLE_DOUBLINGS_MAX 14u /* 160 ms, above the longest that can be configured */
@@ -242,7 +243,26 @@ static void follow_tables(struct worker *w)
 	if (unlikely(must_route)) {
 		relay_cells(w->relay, w->cells, w->n_cells, may_own);
 		burst_take_back(w);
+		fedmem_dp_cells_followed(w->writer, w->cells_version);
 	}
+}
+
+/* Puts in some of what the control plane wants put in: traffic goes on meanwhile. True: there was
+ * something. */
+static bool take_injects(struct worker *w)
+{
+	struct fedmem_inject inject;
+	uint32_t n = 0;
+
+	/* What was put there after a change of the cells is judged by that change, so not before
+	 * this worker follows it. */
+	for (; n < INJECTS_A_TURN && fedmem_inject_peek(w->writer, &inject) == 0 &&
+	       fedmem_cells_version(w->fm) == w->cells_version;
+	     n++) {
+		apply_restore(w->apply, &inject);
+		fedmem_inject_done(w->writer);
+	}
+	return n > 0;
 }
 
 /* Spins for a while, then sleeps twice as long each time, up to the configured bound. */
@@ -270,6 +290,7 @@ static bool turn(struct worker *w)
 	w->now_ns = clock_ns(CLOCK_REALTIME);
 	w->boot_ns = clock_ns(CLOCK_BOOTTIME);
 	follow_tables(w);
+	is_active |= take_injects(w);
 	for (uint32_t i = 0; i < w->n_ports; i++) {
 		uint16_t n = port_rx(w->ports[i], frames);
 

@@ -179,7 +179,10 @@ int case_next_event(void)
 {
 	struct fedmem_event e;
 
-	return fedmem_event_pop(apply_case.fm, &e) == 0 ? e.kind : 0;
+	if (fedmem_event_peek(apply_case.fm, 0, &e) != 0)
+		return 0;
+	fedmem_event_release(apply_case.fm, e.number);
+	return e.kind;
 }
 
 uint64_t case_metric(uint64_t id, uint32_t metric)

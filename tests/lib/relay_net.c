@@ -177,6 +177,14 @@ void net_tell_owner_all(struct net *n, uint32_t cell, int owner, uint64_t genera
 		net_tell_owner(n, i, cell, owner, generation);
 }
 
+void net_tell_restoring(struct net *n, int node, uint32_t cell, bool is_restoring)
+{
+	struct net_node *me = &n->nodes[node];
+
+	me->cells[cell].is_restoring = is_restoring;
+	relay_cells(me->relay, me->cells, NET_CELLS, me->may_own);
+}
+
 void net_tell_lease(struct net *n, int node, bool may_own)
 {
 	struct net_node *me = &n->nodes[node];
@@ -207,7 +215,8 @@ static bool judge(struct net_node *me, const struct apply_datagram *d, bool is_a
 	assert_int_equal(d->format, DECODE_NATIVE);
 	assert_int_equal(d->report_bitmap, 0x8000000000000001u);
 	assert_int_equal(d->source.octets[15], said.ingest);
-	is_owner = me->cells[said.cell].owner == me->index + 1 && me->may_own;
+	is_owner = me->cells[said.cell].owner == me->index + 1 && me->may_own &&
+		   !(is_alarm && me->cells[said.cell].is_restoring);
 	me->stats.n[STATS_REPORTS]++;
 	if (is_owner) {
 		apply(me, &said);

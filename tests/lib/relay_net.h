@@ -87,6 +87,8 @@ void net_tell_servers(struct net *n, int node);
  * it. */
 void net_tell_owner(struct net *n, int node, uint32_t cell, int owner, uint64_t generation);
 void net_tell_owner_all(struct net *n, uint32_t cell, int owner, uint64_t generation);
+/* Tells the node: it has not got the alarms of the cell yet, or has. */
+void net_tell_restoring(struct net *n, int node, uint32_t cell, bool is_restoring);
 void net_tell_lease(struct net *n, int node, bool may_own);
 
 /* A datagram of so many octets (at least 12) comes from an element; applied or given to the relay.

@@ -99,9 +99,9 @@ static void add_events(struct fedmem *fm, struct lines *out)
 	static const char *const kinds[] = {[FEDMEM_EV_RAISED] = "raised",
 					    [FEDMEM_EV_SEVERITY] = "severity",
 					    [FEDMEM_EV_CLEARED] = "cleared"};
-	struct fedmem_event e;
+	struct fedmem_event e = {0};
 
-	while (fedmem_event_pop(fm, &e) == 0)
+	while (fedmem_event_peek(fm, e.number, &e) == 0)
 		lines_add(out, "event %" PRIu64 " %s %" PRIu64 " %s", e.number, kinds[e.kind],
 			  id_of(fm, e.element), severity_name(e.severity));
 }

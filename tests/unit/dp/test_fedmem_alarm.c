@@ -51,14 +51,15 @@ static struct fedmem_state state_of(struct fixture f, uint32_t slot)
 
 static uint32_t drain(struct fixture f, struct fedmem_event *last)
 {
-	struct fedmem_event e;
+	struct fedmem_event e = {0};
 	uint32_t n = 0;
 
-	while (fedmem_event_pop(f.fm, &e) == 0) {
+	while (fedmem_event_peek(f.fm, e.number, &e) == 0) {
 		n++;
 		if (last != NULL)
 			*last = e;
 	}
+	fedmem_event_release(f.fm, e.number);
 	return n;
 }
 
@@ -340,7 +341,8 @@ static void events_are_numbered_without_a_gap_over_restarts_of_both_sides(void *
 		f.fm = must_open(f.p);
 		f.w = must_write(f.fm);
 		for (int i = 0; i < 3; i++) {
-			assert_int_equal(fedmem_event_pop(f.fm, &e), 0);
+			assert_int_equal(fedmem_event_peek(f.fm, 0, &e), 0);
+			fedmem_event_release(f.fm, e.number);
 			assert_int_equal(e.number, wanted++);
 			assert_int_equal(e.kind, i == 0	  ? FEDMEM_EV_RAISED
 						 : i == 1 ? FEDMEM_EV_SEVERITY
@@ -349,7 +351,7 @@ static void events_are_numbered_without_a_gap_over_restarts_of_both_sides(void *
 			assert_int_equal(e.time_ns, 10 * (i + 1));
 			assert_int_equal(e.element, 1);
 		}
-		assert_int_equal(fedmem_event_pop(f.fm, &e), FEDMEM_NOT_FOUND);
+		assert_int_equal(fedmem_event_peek(f.fm, 0, &e), FEDMEM_NOT_FOUND);
 		assert_int_equal(find(f, 1, "a")->change, wanted - 1);
 	}
 	done(f);

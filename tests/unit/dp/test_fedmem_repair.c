@@ -553,9 +553,10 @@ static void two_hundred_kills_while_writing_lose_nothing_and_break_nothing(void 
 		assert_true(n <= 1);
 		n_repaired_all += n;
 		check_all(w, t);
-		while (fedmem_event_pop(fm, &e) == 0) {
+		while (fedmem_event_peek(fm, 0, &e) == 0) {
 			assert_true(e.number > last_number);
 			last_number = e.number;
+			fedmem_event_release(fm, e.number);
 		}
 		fedmem_writer_close(w);
 	}
