@@ -98,13 +98,20 @@ struct conf {
 		char *path; /* of the segment; default run_dir/fedmem */
 		struct fedmem_sizes sizes;
 	} memory;
+
+	struct {
+		uint32_t archive_mb;	    /* of the file; default 1024 */
+		uint32_t events_mb;	    /* of it, for events; default half of archive_mb */
+		uint32_t events_keep_hours; /* default 720 */
+		uint32_t checkpoint_ms;	    /* default 2000 */
+	} store;
 };
 
 /* Reads and checks FILE: structure, types and ranges, then what only makes sense together: this
  * server is in the list, ids, names, ranks and addresses differ, there are voters and their number
  * is odd, no core is named twice or absent from this machine, ports have different names and
- * devices, an af_xdp device names an interface. Files named in it are not opened; relative paths
- * come out as seen from FILE's folder. */
+ * devices, an af_xdp device names an interface, events take less than the archive. Files named in
+ * it are not opened; relative paths come out as seen from FILE's folder. */
 int conf_load(struct conf **out, const char *file, struct conf_findings *findings);
 void conf_free(struct conf *c);
 
@@ -147,6 +154,8 @@ void conf_rules_free(struct conf_rules *r);
 int conf_address_parse(struct fedmem_address *out, const char *text);
 /* Writes at most 45 characters and the terminator. */
 void conf_address_format(char text[46], const struct fedmem_address *a);
+/* Not the unspecified one (RFC 4291 2.5.2, RFC 1122 3.2.1.3) and not of a group. */
+bool conf_address_is_host(const struct fedmem_address *a);
 /* Dotted OID to its BER contents. -EINVAL: no OID; -E2BIG: longer than FEDMEM_OID_BYTES. */
 int conf_oid_encode(uint8_t ber[FEDMEM_OID_BYTES], uint8_t *n_bytes, const char *dotted);
 

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "tests/unit/dp/fedmem_fixture.h"
@@ -154,12 +155,15 @@ static void store(struct disk *d, uint64_t number)
 static pid_t start(void (*work)(struct fixture f, struct disk *d), const struct place *p,
 		   bool is_writer, struct disk *d)
 {
-	pid_t child = fork();
+	pid_t parent = getpid(), child = fork();
 
 	assert_true(child >= 0);
 	if (child == 0) {
 		struct fixture f = {.fm = must_open(p)};
 
+		/* A test that fails leaves nobody behind. */
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
+			_exit(4);
 		if (is_writer)
 			f.w = must_write(f.fm);
 		for (;;)
