@@ -93,26 +93,29 @@ const struct wire_alarm_note *fake_eventlog_note(const struct eventlog *l)
 
 /* ---- What eventlog.h promises ---- */
 
-int eventlog_append(struct eventlog *l, struct wire_event *e, const struct wire_alarm_note *note,
+int eventlog_append(struct eventlog *l, const struct wire_event *from,
+		    const struct wire_alarm_note *note,
 		    void (*done)(void *user, uint64_t number, bool is_degraded), void *user)
 {
-	e->origin = l->self;
-	e->number = fake_eventlog_next(l);
-	if (e->time_ns == 0)
-		e->time_ns = note == NULL ? e->number : note->time_ns;
+	struct wire_event e = *from;
+
+	e.origin = l->self;
+	e.number = fake_eventlog_next(l);
+	if (e.time_ns == 0)
+		e.time_ns = note == NULL ? e.number : note->time_ns;
 	l->n_appends++;
 	if (note != NULL) {
 		wire_free(l->note);
 		COPY(alarm_note, note, &l->note);
 	}
-	fake_eventlog_put(l, e);
+	fake_eventlog_put(l, &e);
 	if (!l->is_held) {
-		done(user, e->number, l->is_degraded);
+		done(user, e.number, l->is_degraded);
 		return 0;
 	}
 	if (l->n_held == HELD_MAX)
 		abort();
-	l->held[l->n_held++] = (struct held){done, user, e->number};
+	l->held[l->n_held++] = (struct held){done, user, e.number};
 	return 0;
 }
 
@@ -209,6 +212,14 @@ int eventlog_query(struct eventlog *l, const struct wire_event_query *q, struct 
 	free(found);
 	end_list(l, q, after, *page, list);
 	return 0;
+}
+
+void eventlog_place_now(struct eventlog_place *p, struct eventlog *l)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		eventlog_place_take(p, l->events[i],
+				    l->events[i]->origin == 0 ? l->self
+							      : (uint16_t)l->events[i]->origin);
 }
 
 void eventlog_follow(struct eventlog *l, struct eventlog_follower *f)
