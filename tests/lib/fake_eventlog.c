@@ -133,10 +133,17 @@ static bool is_wanted(const struct wire_event *e, const struct wire_event_query 
 	       (q->cell == NULL || q->cell[0] == '\0' || strcmp(q->cell, e->cell) == 0);
 }
 
+/* As the real one: an origin's events come in the order of their numbers, whatever its clock did.
+ */
+struct standing {
+	uint64_t time_ns;
+	const struct wire_event *event;
+};
+
 static int compare_identities(const void *a, const void *b)
 {
-	const struct wire_event *x = *(struct wire_event *const *)a;
-	const struct wire_event *y = *(struct wire_event *const *)b;
+	const struct wire_event *x = ((const struct standing *)a)->event;
+	const struct wire_event *y = ((const struct standing *)b)->event;
 
 	if (x->origin != y->origin)
 		return (int)x->origin - (int)y->origin;
@@ -145,8 +152,7 @@ static int compare_identities(const void *a, const void *b)
 
 static int compare_times(const void *a, const void *b)
 {
-	const struct wire_event *x = *(struct wire_event *const *)a;
-	const struct wire_event *y = *(struct wire_event *const *)b;
+	const struct standing *x = a, *y = b;
 
 	if (x->time_ns != y->time_ns)
 		return x->time_ns < y->time_ns ? -1 : 1;
@@ -177,7 +183,7 @@ int eventlog_query(struct eventlog *l, const struct wire_event_query *q, struct 
 {
 	uint32_t limit = q->limit != 0 ? q->limit : 1000, n = 0, first = 0;
 	const char *after = q->after != NULL ? q->after : "";
-	struct wire_event **found = calloc(EVENTS_MAX, sizeof(*found));
+	struct standing *found = calloc(EVENTS_MAX, sizeof(*found));
 	struct eventlog_place *place;
 
 	*page = memory_page_create();
@@ -189,16 +195,19 @@ int eventlog_query(struct eventlog *l, const struct wire_event_query *q, struct 
 		return -EINVAL;
 	}
 	for (uint32_t i = 0; i < l->n; i++)
-		found[n++] = l->events[i];
-	qsort(found, n, sizeof(*found), compare_identities);
-	for (uint32_t i = 0, n_all = n; i < n_all; i++) {
-		n -= i == 0 ? n : 0;
-		/* A copy's run each: what the token covers is told by whether it is new. */
-		if (eventlog_place_take(place, found[i],
-					found[i]->origin == 0 ? l->self
-							      : (uint16_t)found[i]->origin) &&
-		    is_wanted(found[i], q))
-			found[n++] = found[i];
+		found[i] = (struct standing){l->events[i]->time_ns, l->events[i]};
+	qsort(found, l->n, sizeof(*found), compare_identities);
+	for (uint32_t i = 0; i < l->n; i++) {
+		const struct wire_event *e = found[i].event;
+		uint16_t from = e->origin == 0 ? l->self : (uint16_t)e->origin;
+
+		if (!eventlog_place_take(place, e, from) || !is_wanted(e, q))
+			continue;
+		found[n] = (struct standing){e->time_ns, e};
+		if (n > 0 && found[n - 1].event->origin == e->origin &&
+		    found[n - 1].time_ns > e->time_ns)
+			found[n].time_ns = found[n - 1].time_ns;
+		n++;
 	}
 	eventlog_place_free(place);
 	qsort(found, n, sizeof(*found), compare_times);
@@ -208,7 +217,7 @@ int eventlog_query(struct eventlog *l, const struct wire_event_query *q, struct 
 	list->n_events = n < limit ? n : limit;
 	list->events = memory_page_take(*page, list->n_events, sizeof(*list->events));
 	for (uint32_t i = 0; i < list->n_events; i++)
-		list->events[i] = *found[first + i];
+		list->events[i] = *found[first + i].event;
 	free(found);
 	end_list(l, q, after, *page, list);
 	return 0;
