@@ -482,10 +482,11 @@ char *standby_bed_memory(struct standby_bed *b, uint16_t id, const char *cell)
 
 static bool see_alarm(void *user, const struct wire_stored_alarm *a)
 {
-	char type[FEDMEM_TYPE_BYTES + 1] = "", resource[FEDMEM_RESOURCE_BYTES + 1] = "";
+	char type[FEDMEM_TYPE_BYTES + 1], resource[FEDMEM_RESOURCE_BYTES + 1];
 
-	memcpy(type, a->type.bytes, a->type.n);
-	memcpy(resource, a->resource.bytes, a->resource.n);
+	snprintf(type, sizeof(type), "%.*s", (int)a->type.n, (const char *)a->type.bytes);
+	snprintf(resource, sizeof(resource), "%.*s", (int)a->resource.n,
+		 a->resource.n > 0 ? (const char *)a->resource.bytes : "");
 	add(user, a->element_id, type, resource, a->state, a->severity,
 	    (uint64_t[]){a->raised_ns, a->changed_ns, a->last_ns, a->count});
 	return true;

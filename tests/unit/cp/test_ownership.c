@@ -336,10 +336,10 @@ static void a_pinned_cell_leaves_a_dead_server_and_comes_back_to_it(void **state
 
 static bool may_stand_by(uint16_t id, uint16_t owner, uint32_t n_good)
 {
-	const struct ownership_server *s = &servers[id - 1];
+	bool is_any_good = n_good - !servers[owner - 1].is_drained > 0;
 
-	return id != 0 && id != owner && s->is_alive &&
-	       (!s->is_drained || n_good - !servers[owner - 1].is_drained == 0);
+	return id != 0 && id != owner && servers[id - 1].is_alive &&
+	       (!servers[id - 1].is_drained || !is_any_good);
 }
 
 /* What must hold after any plan. */

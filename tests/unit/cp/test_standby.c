@@ -74,6 +74,11 @@ static void changes_arrive_in_their_order_and_once(void **state)
 		standby_bed_alarm(*state, 1, 10, "port 1", FEDMEM_CLEARED);
 		if (i % 10 == 0)
 			standby_bed_turn(*state, 1);
+		/* What is sent again stays ahead of what came meanwhile. */
+		if (i % 50 == 20)
+			fake_calls_fate(server(state, 1)->played.cluster, 2, FAKE_CALLS_FAIL);
+		if (i % 50 == 40)
+			fake_calls_fate(server(state, 1)->played.cluster, 2, FAKE_CALLS_GO);
 	}
 	standby_bed_alarm(*state, 1, 10, "port 1", FEDMEM_WARNING);
 	standby_bed_wait(*state, all_done, server(state, 1));
