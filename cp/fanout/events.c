@@ -138,8 +138,10 @@ static uint32_t count_whole(const struct gathering *g)
 		const struct wire_event_list *list = g->parts[i].list;
 		struct standing end;
 
-		if (!list->is_more || list->n_events == 0)
+		if (!list->is_more)
 			continue;
+		if (list->n_events == 0)
+			return 0; /* it looked at all that it could bear, and found nothing yet */
 		end = end_of(list);
 		while (n > 0 && by_time(&g->standings[n - 1], &end) > 0)
 			n--;
@@ -174,6 +176,15 @@ static uint16_t stream_of(const struct gathering *g, const struct wire_event *e)
 		return from;
 	last = e->origin == 0 ? part->last_of_trail : part->last_own;
 	return e->number <= last ? from : FANOUT_EVENTS_COPY;
+}
+
+/* A part that has more but nothing to tell yet says how far it looked. */
+static void pass_looked_at(struct gathering *g)
+{
+	for (uint32_t i = 0; i < g->n_parts; i++)
+		if (g->parts[i].list->is_more && g->parts[i].list->n_events == 0 &&
+		    eventlog_place_join(g->place, g->parts[i].list->resume) < 0)
+			continue; /* no memory, or no token: it looks again */
 }
 
 /* The log of a server that answered was told to its end, with what the query leaves out. */
@@ -235,6 +246,8 @@ static int merge(struct gathering *g)
 		return err;
 	if (g->query.until_ns == 0 && (g->query.is_newest || !is_more))
 		pass_ends(g);
+	if (!g->query.is_newest)
+		pass_looked_at(g);
 	eventlog_place_token(g->place, g->resume);
 	g->result.list.resume = g->resume;
 	g->result.list.is_more = is_more;
@@ -266,11 +279,6 @@ static bool take_part(void *user, uint16_t server, const uint8_t *bytes, size_t 
 
 	if (wire_event_list_unpack(bytes, n, &list) < 0)
 		return false;
-	/* One that has more but says nothing of it would never end. */
-	if (list->is_more && list->n_events == 0) {
-		wire_free(list);
-		return false;
-	}
 	add_part(g, server, list);
 	return true;
 }

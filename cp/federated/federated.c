@@ -121,7 +121,7 @@ int federated_create(struct federated **out, const struct federated_config *cfg)
 		free(f);
 		return err;
 	}
-	f->follower = (struct eventlog_follower){.seen = watch_seen, .user = f};
+	f->follower = (struct eventlog_follower){.seen = watch_seen, .lost = watch_lost, .user = f};
 	eventlog_follow(cfg->eventlog, &f->follower);
 	*out = f;
 	return 0;

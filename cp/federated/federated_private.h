@@ -29,6 +29,8 @@ void watch_alarms(struct rpc_call *call, const uint8_t *bytes, size_t n, void *u
 void watch_events(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user);
 /* An event came onto this server's disk, or onto the trail. */
 void watch_seen(void *user, const struct wire_event *e);
+/* Changes of alarms were overtaken: lists that were made of them are to be made anew. */
+void watch_lost(void *user);
 /* Goes on with everything that waits for room, for a peer, for its turn. */
 void watch_turn(struct federated *f);
 void watch_end_all(struct federated *f);

@@ -39,6 +39,8 @@ static struct wire_event_query query_of(const struct watcher *w, char token[EVEN
 {
 	watch_token(w, token);
 	return (struct wire_event_query){.after = token,
+					 .element = "",
+					 .cell = "",
 					 .kinds = w->request->kinds,
 					 .n_kinds = w->request->n_kinds,
 					 .limit = REPLAY_PAGE};
@@ -95,7 +97,8 @@ static void replay_all(struct watcher *w)
 	list = &w->replay.events->list;
 	if (!send_page(w, list, w->replay.events->from))
 		return;
-	(void)eventlog_place_join(w->place, list->resume); /* no memory: some is read again */
+	if (eventlog_place_join(w->place, list->resume) < 0)
+		return; /* no memory: again with the next turn */
 	if (!list->is_more)
 		w->phase = WATCH_CATCHING_UP;
 	drop_page(w);

@@ -171,32 +171,21 @@ static void client_gone(void *user)
 	end(user);
 }
 
-/* A watch that begins now counts everything as told that this server's log holds. */
-static int begin_now(struct watcher *w)
-{
-	const struct wire_event_query newest = {.after = "", .is_newest = true, .limit = 1};
-	struct wire_event_list list;
-	struct memory_page *page = NULL;
-	int err = eventlog_query(w->f->cfg.eventlog, &newest, &page, &list);
-
-	if (err == 0)
-		err = eventlog_place_create(&w->place, cluster_view(w->f->cfg.cluster)->self,
-					    list.resume);
-	memory_page_free(page);
-	w->phase = WATCH_LIVE;
-	return err;
-}
-
 static int begin(struct watcher *w)
 {
 	const char *resume = w->request->resume;
+	int err = eventlog_place_create(&w->place, cluster_view(w->f->cfg.cluster)->self, resume);
 
+	if (err < 0)
+		return err;
 	if (!w->request->is_local && !branches_add(w))
 		return -ENOMEM;
-	if (resume[0] == '\0')
-		return begin_now(w);
 	w->phase = w->request->is_local ? WATCH_CATCHING_UP : WATCH_REPLAYING;
-	return eventlog_place_create(&w->place, cluster_view(w->f->cfg.cluster)->self, resume);
+	if (resume[0] == '\0') {
+		eventlog_place_now(w->place, w->f->cfg.eventlog);
+		w->phase = WATCH_LIVE;
+	}
+	return 0;
 }
 
 /* Takes the request, when it returns 0. */
@@ -215,7 +204,7 @@ static int watcher_create(struct watcher **out, struct federated *f, struct rpc_
 	w->present.is_on = is_of_alarms && request->present;
 	err = begin(w);
 	if (err < 0) {
-		free(w->branches);
+		eventlog_place_free(w->place);
 		free(w);
 		return err;
 	}
@@ -278,6 +267,14 @@ void watch_seen(void *user, const struct wire_event *e)
 	for (struct watcher *w = f->watchers; w != NULL; w = w->next)
 		if (!w->is_gone && w->phase == WATCH_LIVE)
 			w->phase = watch_tell(w, e, self) ? WATCH_LIVE : WATCH_CATCHING_UP;
+}
+
+void watch_lost(void *user)
+{
+	struct federated *f = user;
+
+	for (struct watcher *w = f->watchers; w != NULL; w = w->next)
+		w->is_behind |= w->is_of_alarms;
 }
 
 void watch_turn(struct federated *f)

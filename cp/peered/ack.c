@@ -49,9 +49,19 @@ static void reply(struct ack *a, uint64_t number, bool is_repeat, bool is_degrad
 				       .is_degraded = is_degraded,
 				       .why = "",
 				       .n_changed = 1,
-				       .answered_by = cluster_view(a->peered->cfg.cluster)->self,
+				       .answered_by = a->peered->self,
 				       .index = number,
 			       });
+	ack_free(a);
+}
+
+static void answer(struct ack *a, uint64_t number, bool is_repeat, bool is_degraded)
+{
+	if (number != 0) {
+		reply(a, number, is_repeat, is_degraded);
+		return;
+	}
+	command_unknown(a->call, &a->request->command, "this server ends");
 	ack_free(a);
 }
 
@@ -65,9 +75,9 @@ static void stored(void *user, uint64_t number, bool is_degraded)
 	*link = a->next;
 	for (same = a->same; same != NULL; same = next) {
 		next = same->same;
-		reply(same, number, true, is_degraded);
+		answer(same, number, true, is_degraded);
 	}
-	reply(a, number, false, is_degraded);
+	answer(a, number, false, is_degraded);
 }
 
 /* True: it waits already, and this one waits with it. */
@@ -90,6 +100,7 @@ static int find_repeat(struct ack *a, uint64_t *number)
 	uint64_t now_ns = core_wall_ns();
 	const struct wire_event_query query = {
 		.after = "",
+		.cell = "",
 		.element = a->request->element,
 		.since_ns = now_ns > REPEAT_NS ? now_ns - REPEAT_NS : 0,
 		.kinds = kinds,

@@ -29,8 +29,13 @@ static bool send_again(struct forwarding *f)
 	struct wire_bytes bytes = {0};
 	uint16_t now = f->r.again(f->r.peered, f->r.matter, &bytes);
 
+	/* The same once more would be refused once more. */
+	bool is_same = now == f->r.server &&
+		       (bytes.bytes == NULL || (bytes.n == f->bytes.n &&
+						memcmp(bytes.bytes, f->bytes.bytes, bytes.n) == 0));
+
 	f->r.again = NULL;
-	if (now == 0) {
+	if (now == 0 || is_same) {
 		wire_bytes_free(&bytes);
 		return false;
 	}

@@ -143,7 +143,7 @@ static void forward_to_master(struct order *o)
 static void refused_here(struct order *o, int err)
 {
 	if (err != -EAGAIN) {
-		rpc_call_fail(o->call, RPC_RESOURCE_EXHAUSTED, "out of memory for this command");
+		rpc_call_fail(o->call, RPC_RESOURCE_EXHAUSTED, "too much waits here: again later");
 		order_free(o);
 	} else if (o->step > 0) {
 		command_unknown(o->call, o->command, "this server is no longer master");

@@ -78,6 +78,7 @@ int peered_create(struct peered **out, const struct peered_config *cfg)
 	if (p == NULL)
 		return -ENOMEM;
 	p->cfg = *cfg;
+	p->self = cluster_view(cfg->cluster)->self;
 	init_lists(p);
 	init_methods(p);
 	*out = p;

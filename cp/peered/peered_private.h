@@ -13,6 +13,7 @@ struct ack;
 
 struct peered {
 	struct peered_config cfg;
+	uint16_t self; /* also when the cluster has ended */
 	struct rpc_method methods[PEERED_METHODS];
 	struct stored stored;
 	struct fanout_source store;

@@ -93,26 +93,29 @@ const struct wire_alarm_note *fake_eventlog_note(const struct eventlog *l)
 
 /* ---- What eventlog.h promises ---- */
 
-int eventlog_append(struct eventlog *l, struct wire_event *e, const struct wire_alarm_note *note,
+int eventlog_append(struct eventlog *l, const struct wire_event *from,
+		    const struct wire_alarm_note *note,
 		    void (*done)(void *user, uint64_t number, bool is_degraded), void *user)
 {
-	e->origin = l->self;
-	e->number = fake_eventlog_next(l);
-	if (e->time_ns == 0)
-		e->time_ns = note == NULL ? e->number : note->time_ns;
+	struct wire_event e = *from;
+
+	e.origin = l->self;
+	e.number = fake_eventlog_next(l);
+	if (e.time_ns == 0)
+		e.time_ns = note == NULL ? e.number : note->time_ns;
 	l->n_appends++;
 	if (note != NULL) {
 		wire_free(l->note);
 		COPY(alarm_note, note, &l->note);
 	}
-	fake_eventlog_put(l, e);
+	fake_eventlog_put(l, &e);
 	if (!l->is_held) {
-		done(user, e->number, l->is_degraded);
+		done(user, e.number, l->is_degraded);
 		return 0;
 	}
 	if (l->n_held == HELD_MAX)
 		abort();
-	l->held[l->n_held++] = (struct held){done, user, e->number};
+	l->held[l->n_held++] = (struct held){done, user, e.number};
 	return 0;
 }
 
@@ -130,10 +133,17 @@ static bool is_wanted(const struct wire_event *e, const struct wire_event_query 
 	       (q->cell == NULL || q->cell[0] == '\0' || strcmp(q->cell, e->cell) == 0);
 }
 
+/* As the real one: an origin's events come in the order of their numbers, whatever its clock did.
+ */
+struct standing {
+	uint64_t time_ns;
+	const struct wire_event *event;
+};
+
 static int compare_identities(const void *a, const void *b)
 {
-	const struct wire_event *x = *(struct wire_event *const *)a;
-	const struct wire_event *y = *(struct wire_event *const *)b;
+	const struct wire_event *x = ((const struct standing *)a)->event;
+	const struct wire_event *y = ((const struct standing *)b)->event;
 
 	if (x->origin != y->origin)
 		return (int)x->origin - (int)y->origin;
@@ -142,8 +152,7 @@ static int compare_identities(const void *a, const void *b)
 
 static int compare_times(const void *a, const void *b)
 {
-	const struct wire_event *x = *(struct wire_event *const *)a;
-	const struct wire_event *y = *(struct wire_event *const *)b;
+	const struct standing *x = a, *y = b;
 
 	if (x->time_ns != y->time_ns)
 		return x->time_ns < y->time_ns ? -1 : 1;
@@ -174,7 +183,7 @@ int eventlog_query(struct eventlog *l, const struct wire_event_query *q, struct 
 {
 	uint32_t limit = q->limit != 0 ? q->limit : 1000, n = 0, first = 0;
 	const char *after = q->after != NULL ? q->after : "";
-	struct wire_event **found = calloc(EVENTS_MAX, sizeof(*found));
+	struct standing *found = calloc(EVENTS_MAX, sizeof(*found));
 	struct eventlog_place *place;
 
 	*page = memory_page_create();
@@ -186,16 +195,19 @@ int eventlog_query(struct eventlog *l, const struct wire_event_query *q, struct 
 		return -EINVAL;
 	}
 	for (uint32_t i = 0; i < l->n; i++)
-		found[n++] = l->events[i];
-	qsort(found, n, sizeof(*found), compare_identities);
-	for (uint32_t i = 0, n_all = n; i < n_all; i++) {
-		n -= i == 0 ? n : 0;
-		/* A copy's run each: what the token covers is told by whether it is new. */
-		if (eventlog_place_take(place, found[i],
-					found[i]->origin == 0 ? l->self
-							      : (uint16_t)found[i]->origin) &&
-		    is_wanted(found[i], q))
-			found[n++] = found[i];
+		found[i] = (struct standing){l->events[i]->time_ns, l->events[i]};
+	qsort(found, l->n, sizeof(*found), compare_identities);
+	for (uint32_t i = 0; i < l->n; i++) {
+		const struct wire_event *e = found[i].event;
+		uint16_t from = e->origin == 0 ? l->self : (uint16_t)e->origin;
+
+		if (!eventlog_place_take(place, e, from) || !is_wanted(e, q))
+			continue;
+		found[n] = (struct standing){e->time_ns, e};
+		if (n > 0 && found[n - 1].event->origin == e->origin &&
+		    found[n - 1].time_ns > e->time_ns)
+			found[n].time_ns = found[n - 1].time_ns;
+		n++;
 	}
 	eventlog_place_free(place);
 	qsort(found, n, sizeof(*found), compare_times);
@@ -205,10 +217,18 @@ int eventlog_query(struct eventlog *l, const struct wire_event_query *q, struct 
 	list->n_events = n < limit ? n : limit;
 	list->events = memory_page_take(*page, list->n_events, sizeof(*list->events));
 	for (uint32_t i = 0; i < list->n_events; i++)
-		list->events[i] = *found[first + i];
+		list->events[i] = *found[first + i].event;
 	free(found);
 	end_list(l, q, after, *page, list);
 	return 0;
+}
+
+void eventlog_place_now(struct eventlog_place *p, struct eventlog *l)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		eventlog_place_take(p, l->events[i],
+				    l->events[i]->origin == 0 ? l->self
+							      : (uint16_t)l->events[i]->origin);
 }
 
 void eventlog_follow(struct eventlog *l, struct eventlog_follower *f)
