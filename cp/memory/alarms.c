@@ -2,47 +2,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cp/alarm/alarm.h"
 #include "cp/memory/memory_private.h"
 #include "cp/memory/page.h"
 
 /* With at most MEMORY_ALARMS_PER_ELEMENT more these fit a message of WIRE_MESSAGE_MAX octets. */
 #define ALARMS_A_PAGE 8000
 
-static int fill_alarm(const struct fedmem_alarm *a, const struct conf_element *e,
+static int fill_alarm(struct memory *m, const struct fedmem_alarm *a,
 		      const struct ownership_cell *cell, struct memory_page *p,
 		      struct wire_alarm *out)
 {
-	*out = (struct wire_alarm){
-		.element_id = e->id,
-		.element = e->name,
-		.resource = page_text(p, a->resource, sizeof(a->resource)),
-		.type = page_text(p, a->type, sizeof(a->type)),
-		.qualifier = page_text(p, a->qualifier, sizeof(a->qualifier)),
-		.text = page_text(p, a->text, sizeof(a->text)),
-		.severity = alarm_severity_name(a->severity),
-		.is_cleared = a->state == FEDMEM_ALARM_GONE,
-		.raised_ns = a->raised_ns,
-		.changed_ns = a->changed_ns,
-		.last_ns = a->last_ns,
-		.count = a->count,
-		.owner = cell->owner,
-		.token = {cell->token.epoch, cell->token.generation},
-	};
-	return out->resource == NULL || out->type == NULL || out->qualifier == NULL ||
-			       out->text == NULL
-		       ? -ENOMEM
-		       : 0;
+	struct wire_stored_alarm s;
+	int err;
+
+	memory_stored_alarm(a, cell, 0, &s);
+	err = memory_from_store_alarm(
+		m, p, &s, memory_note_find(m, s.element_id, s.type, s.resource, s.qualifier), out);
+	out->source = "memory";
+	out->age_ms = 0;
+	return err;
 }
 
 /* Whose alarm this is, when it counts here. */
-static const struct ownership_cell *cell_of(struct memory *m, const struct fedmem_alarm *a,
-					    const struct conf_element **e)
+static const struct ownership_cell *cell_of(struct memory *m, const struct fedmem_alarm *a)
 {
-	const struct ownership_cell *cell;
+	const struct conf_element *e = inventory_find_id(m->inventory, a->element_id);
+	const struct ownership_cell *cell = e == NULL ? NULL : memory_owned_cell(m, e);
 
-	*e = inventory_find_id(m->inventory, a->element_id);
-	cell = *e == NULL ? NULL : memory_owned_cell(m, *e);
 	return cell != NULL && memory_is_kept_under(a->token, cell) ? cell : NULL;
 }
 
@@ -88,11 +74,10 @@ static int pick(struct memory *m, const struct want *want, struct pick **out, ui
 	*out = NULL;
 	*n = 0;
 	for (uint32_t i = 0; i < alarms_max; i++) {
-		const struct conf_element *e;
 		struct fedmem_alarm a;
 
 		if (fedmem_alarm_read(m->fm, i, &a) != 0 || !is_wanted(want, &a) ||
-		    cell_of(m, &a, &e) == NULL)
+		    cell_of(m, &a) == NULL)
 			continue;
 		if (*n == room) {
 			struct pick *more;
@@ -158,10 +143,10 @@ static int compare_alarms(const void *a, const void *b)
 static int fill_list(struct memory *m, const struct want *want, const struct pick *picks,
 		     uint32_t n, struct memory_page *p, struct wire_alarm_list *list)
 {
-	struct fedmem_alarm *alarms = page_take(p, n, sizeof(*alarms));
+	struct fedmem_alarm *alarms = memory_page_take(p, n, sizeof(*alarms));
 	uint32_t n_alarms = 0;
 
-	list->alarms = page_take(p, n, sizeof(*list->alarms));
+	list->alarms = memory_page_take(p, n, sizeof(*list->alarms));
 	if (alarms == NULL || list->alarms == NULL)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < n; i++) {
@@ -174,13 +159,12 @@ static int fill_list(struct memory *m, const struct want *want, const struct pic
 	}
 	qsort(alarms, n_alarms, sizeof(*alarms), compare_alarms);
 	for (uint32_t i = 0; i < n_alarms; i++) {
-		const struct conf_element *e;
-		const struct ownership_cell *cell = cell_of(m, &alarms[i], &e);
+		const struct ownership_cell *cell = cell_of(m, &alarms[i]);
 		int err;
 
 		if (cell == NULL)
 			continue;
-		err = fill_alarm(&alarms[i], e, cell, p, &list->alarms[list->n_alarms]);
+		err = fill_alarm(m, &alarms[i], cell, p, &list->alarms[list->n_alarms]);
 		if (err < 0)
 			return err;
 		list->n_alarms++;
@@ -208,21 +192,8 @@ int memory_alarms_into(struct memory *m, struct memory_page *p, uint64_t after, 
 int memory_alarms(struct memory *m, uint64_t after, uint32_t limit, bool with_cleared,
 		  struct memory_page **page, struct wire_alarm_list *list)
 {
-	*page = page_create();
+	*page = memory_page_create();
 	if (*page == NULL)
 		return -ENOMEM;
 	return memory_alarms_into(m, *page, after, UINT64_MAX, limit, with_cleared, list);
-}
-
-int memory_alarm(struct memory *m, const struct fedmem_alarm *a, struct memory_page **page,
-		 struct wire_alarm *out)
-{
-	const struct conf_element *e;
-	const struct ownership_cell *cell = cell_of(m, a, &e);
-
-	*page = NULL;
-	if (cell == NULL)
-		return MEMORY_NOT_OWNER;
-	*page = page_create();
-	return *page == NULL ? -ENOMEM : fill_alarm(a, e, cell, *page, out);
 }

@@ -34,9 +34,9 @@ static int fill_counters(const struct stats *s, struct memory_page *p, struct wi
 {
 	struct stats_equation equations[STATS_EQUATIONS];
 
-	out->counters = page_take(p, STATS_N, sizeof(*out->counters));
-	out->equations = page_take(p, STATS_EQUATIONS, sizeof(*out->equations));
-	out->refusals = page_take(p, DECODE_REFUSAL_N, sizeof(*out->refusals));
+	out->counters = memory_page_take(p, STATS_N, sizeof(*out->counters));
+	out->equations = memory_page_take(p, STATS_EQUATIONS, sizeof(*out->equations));
+	out->refusals = memory_page_take(p, DECODE_REFUSAL_N, sizeof(*out->refusals));
 	if (out->counters == NULL || out->equations == NULL || out->refusals == NULL)
 		return -ENOMEM;
 	for (; out->n_counters < STATS_N; out->n_counters++) {
@@ -66,9 +66,9 @@ static int fill_counters(const struct stats *s, struct memory_page *p, struct wi
 static int fill_unknown(struct memory *m, struct memory_page *p, struct wire_dp_stats *out)
 {
 	uint32_t room = fedmem_sizes(m->fm)->unknowns_max;
-	struct fedmem_unknown *found = page_take(p, room, sizeof(*found));
+	struct fedmem_unknown *found = memory_page_take(p, room, sizeof(*found));
 
-	out->unknown = page_take(p, room, sizeof(*out->unknown));
+	out->unknown = memory_page_take(p, room, sizeof(*out->unknown));
 	if (found == NULL || out->unknown == NULL)
 		return -ENOMEM;
 	out->n_unknown = fedmem_unknowns_read(m->fm, found, room);
@@ -99,7 +99,7 @@ int memory_dp_stats(struct memory *m, struct memory_page **page, struct wire_dp_
 		.alarms_used = fedmem_alarms_used(m->fm),
 		.alarms_max = fedmem_sizes(m->fm)->alarms_max,
 	};
-	*page = page_create();
+	*page = memory_page_create();
 	if (*page == NULL)
 		return -ENOMEM;
 	/* Without a first snapshot all are zero, which is the truth. */

@@ -42,7 +42,7 @@ bool memory_is_kept_under(struct fedmem_token token, const struct ownership_cell
 static int fill_metrics(struct memory *m, const struct fedmem_state *s, struct memory_page *p,
 			struct wire_element *e)
 {
-	e->metrics = page_take(p, s->n_metrics, sizeof(*e->metrics));
+	e->metrics = memory_page_take(p, s->n_metrics, sizeof(*e->metrics));
 	if (e->metrics == NULL)
 		return -ENOMEM;
 	e->n_metrics = s->n_metrics;
@@ -70,6 +70,7 @@ static int fill_element(struct memory *m, const struct conf_element *from,
 		.owner = cell->owner,
 		.answered_by = cluster_view(m->cluster)->self,
 		.token = {cell->token.epoch, cell->token.generation},
+		.source = "memory",
 	};
 	if (e->address == NULL)
 		return -ENOMEM;
@@ -99,13 +100,13 @@ int memory_elements(struct memory *m, uint64_t after, uint32_t limit, struct mem
 	int err;
 
 	*list = (struct wire_element_list){.answered_by = cluster_view(m->cluster)->self};
-	*page = page_create();
+	*page = memory_page_create();
 	if (*page == NULL)
 		return -ENOMEM;
 	err = owned_walk_begin(&walk, m, *page, after);
 	if (err < 0)
 		return err;
-	list->elements = page_take(*page, limit, sizeof(*list->elements));
+	list->elements = memory_page_take(*page, limit, sizeof(*list->elements));
 	if (list->elements == NULL)
 		return -ENOMEM;
 	while ((e = owned_walk_next(&walk, &cell)) != NULL) {
@@ -132,7 +133,7 @@ int memory_element(struct memory *m, const struct conf_element *e, struct memory
 	*page = NULL;
 	if (cell == NULL)
 		return MEMORY_NOT_OWNER;
-	*page = page_create();
+	*page = memory_page_create();
 	if (*page == NULL)
 		return -ENOMEM;
 	err = fill_element(m, e, cell, *page, &reply->element);
@@ -149,6 +150,7 @@ void memory_destroy(struct memory *m)
 {
 	if (m == NULL)
 		return;
+	memory_notes_free(m);
 	free(m->metrics);
 	free(m);
 }

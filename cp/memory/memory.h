@@ -51,32 +51,32 @@ int memory_element(struct memory *m, const struct conf_element *e, struct memory
 		   struct wire_element_reply *reply);
 int memory_dp_stats(struct memory *m, struct memory_page **page, struct wire_dp_stats *stats);
 
-/* The alarm of an event in the words of the API. 'page' holds the texts. */
-int memory_alarm(struct memory *m, const struct fedmem_alarm *a, struct memory_page **page,
-		 struct wire_alarm *out);
-
 /* ---- For the store ---- */
 
-/* What the store keeps of an alarm or a state as it was read; texts are lent from 'a', the metrics
- * from 'metrics'. */
+/* What the store keeps of an alarm or a state as it was read. 'cell': whose it was when it was
+ * kept. Texts are lent from 'a' and 'cell'; the metrics, of which there are s->n_metrics, go into
+ * 'room'. */
 void memory_stored_alarm(const struct fedmem_alarm *a, const struct ownership_cell *cell,
 			 uint64_t now_ns, struct wire_stored_alarm *out);
 void memory_stored_element(const struct fedmem_state *s, const struct fedmem_metric *metrics,
 			   const struct ownership_cell *cell, uint64_t now_ns,
 			   struct wire_metric *room, struct wire_stored_element *out);
-/* ... and back, in the words of the API: with names from the inventory and its age. */
+/* ... and back, in the words of the API: source "store", with its age and with names from the
+ * inventory ("" of an element that it does not have). 'note' may be NULL, or of an alarm that was
+ * raised at another time: then it does not count. */
 int memory_from_store_alarm(struct memory *m, struct memory_page *p,
 			    const struct wire_stored_alarm *s, const struct wire_alarm_note *note,
 			    struct wire_alarm *out);
 int memory_from_store_element(struct memory *m, struct memory_page *p,
 			      const struct wire_stored_element *s, struct wire_element *out);
 struct memory_page *memory_page_create(void);
-/* Zeroed memory of the page; NULL: none. */
+/* Zeroed memory of the page, aligned for anything; NULL: none. */
 void *memory_page_take(struct memory_page *p, size_t n_items, size_t item_bytes);
 
-/* What an operator said of an alarm. It counts as long as the alarm that was raised then is. */
+/* What an operator said of an alarm. It counts as long as the alarm that was raised then is, and
+ * may be forgotten after that. An older word than the one that is known changes nothing. Copies. */
 int memory_note_put(struct memory *m, const struct wire_alarm_note *n);
-/* NULL: there is none. */
+/* NULL: there is none. Lent until the next put. */
 const struct wire_alarm_note *memory_note_find(struct memory *m, uint64_t element_id,
 					       struct wire_octets type, struct wire_octets resource,
 					       struct wire_octets qualifier);

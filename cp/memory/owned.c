@@ -27,7 +27,7 @@ int owned_walk_begin(struct owned_walk *w, struct memory *m, struct memory_page 
 	const struct cluster_view *view = cluster_view(m->cluster);
 	const struct ownership_map *map = view->map;
 
-	*w = (struct owned_walk){.heap = page_take(p, map->n_cells, sizeof(*w->heap))};
+	*w = (struct owned_walk){.heap = memory_page_take(p, map->n_cells, sizeof(*w->heap))};
 	if (w->heap == NULL)
 		return -ENOMEM;
 	for (uint32_t c = 0; c < map->n_cells; c++) {

@@ -17,12 +17,12 @@ struct memory_page {
 	struct block *blocks; /* the newest first */
 };
 
-struct memory_page *page_create(void)
+struct memory_page *memory_page_create(void)
 {
 	return calloc(1, sizeof(struct memory_page));
 }
 
-void *page_take(struct memory_page *p, size_t n_items, size_t item_bytes)
+void *memory_page_take(struct memory_page *p, size_t n_items, size_t item_bytes)
 {
 	const size_t align = alignof(max_align_t);
 	struct block *b = p->blocks;
@@ -48,11 +48,16 @@ void *page_take(struct memory_page *p, size_t n_items, size_t item_bytes)
 const char *page_text(struct memory_page *p, const char *text, size_t n)
 {
 	size_t length = strnlen(text, n);
-	char *copy = page_take(p, length + 1, 1);
+	char *copy = memory_page_take(p, length + 1, 1);
 
 	if (copy != NULL)
 		memcpy(copy, text, length);
 	return copy;
+}
+
+const char *page_octets(struct memory_page *p, struct wire_octets o)
+{
+	return o.n == 0 ? "" : page_text(p, (const char *)o.bytes, o.n);
 }
 
 const char *page_address(struct memory_page *p, const struct fedmem_address *a)

@@ -7,11 +7,10 @@
 
 #include "cp/memory/memory.h"
 
-struct memory_page *page_create(void);
-/* Zeroed, aligned for anything; NULL: no memory. */
-void *page_take(struct memory_page *p, size_t n_items, size_t item_bytes);
 /* A terminated copy of at most 'n' octets, which end at the first zero. NULL: no memory. */
 const char *page_text(struct memory_page *p, const char *text, size_t n);
+/* ... of octets that are no text of C's. */
+const char *page_octets(struct memory_page *p, struct wire_octets o);
 const char *page_address(struct memory_page *p, const struct fedmem_address *a);
 
 #endif

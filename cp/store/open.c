@@ -196,6 +196,20 @@ static int file_verify(struct store *s, struct verify_result *v, char *why, size
 	return err;
 }
 
+/* What of the disk's room the file has already. */
+static int file_size_note(struct store *s)
+{
+	struct stat file;
+	int fd;
+
+	if (mdb_env_get_fd(s->env, &fd) != 0)
+		return -EIO;
+	if (fstat(fd, &file) < 0)
+		return -errno;
+	s->file_bytes = (uint64_t)file.st_size;
+	return 0;
+}
+
 static int env_open(struct store *s, const struct store_config *cfg, const struct verify_result *v)
 {
 	uint64_t map_bytes = v->bytes + v->bytes / 16 + (1u << 20);
@@ -222,7 +236,7 @@ static int env_open(struct store *s, const struct store_config *cfg, const struc
 			s->state.bytes_used = store_used_bytes(txn, s->dbi, s->page_bytes);
 		mdb_txn_abort(txn);
 	}
-	return store_lmdb_errno(rc);
+	return rc == 0 ? file_size_note(s) : store_lmdb_errno(rc);
 }
 
 static int reserve(struct store *s, char *why, size_t why_bytes)

@@ -9,10 +9,13 @@
 
 #define GROW_BYTES  (UINT64_C(1) << 20)
 #define SLACK_PAGES 256 /* for the list of free pages, and for ranges */
-/* Deleting takes pages too, before it gives any back. So this part of the map is only for what
- * makes the file smaller. */
+#define NODE_BYTES  16	/* of LMDB around a record */
+#define DEPTH	    6	/* of a tree; none is deeper that fits a disk */
+/* Deleting takes pages too, before it gives any back. So this part of the map, and this much of the
+ * file on a full disk, is only for what makes less of it used. */
 #define RESERVE_PART 32
 #define RESERVE_MIN  (UINT64_C(64) << 10)
+#define RESERVE_DISK (UINT64_C(512) << 10)
 
 int store_lmdb_errno(int rc)
 {
@@ -59,19 +62,38 @@ int store_file_grow(struct store *s, uint64_t bytes)
 	return 0;
 }
 
-/* Best effort: pages that are free in the file may do, so that no answer is needed here. */
-static void file_grow_for(struct store *s, const struct store_batch *first)
+/* Pages that these batches may take: the records' octets in pages that are half full, and one new
+ * page for each that is touched on the way there, which are no more than there are. */
+static uint64_t pages_for(const struct store *s, const struct store_batch *first)
 {
-	MDB_envinfo info;
-	uint64_t pages, bytes;
+	uint64_t bytes = 0, touched = 0, there = s->state.bytes_used / s->page_bytes;
 
+	for (const struct store_batch *b = first; b != NULL; b = b->next) {
+		bytes += b->n_bytes + b->n_operations * NODE_BYTES;
+		touched += b->n_operations * DEPTH;
+	}
+	return 2 * bytes / s->page_bytes + (touched < there ? touched : there) + SLACK_PAGES;
+}
+
+/* What may be in use after these batches have put something. On a full disk that is less: pages
+ * that are free in the file may do. */
+static uint64_t room_for_puts(struct store *s, const struct store_batch *first)
+{
+	uint64_t reserve = s->bytes_max / RESERVE_PART, most = s->bytes_max, pages, bytes;
+	MDB_envinfo info;
+
+	if (reserve < RESERVE_MIN)
+		reserve = RESERVE_MIN;
+	if (most > 2 * reserve)
+		most -= reserve;
 	if (s->is_reserved || mdb_env_info(s->env, &info) != 0)
-		return;
-	pages = info.me_last_pgno + 1 + SLACK_PAGES;
-	for (const struct store_batch *b = first; b != NULL; b = b->next)
-		pages += b->pages_max;
+		return most;
+	pages = info.me_last_pgno + 1 + pages_for(s, first);
 	bytes = (pages * s->page_bytes + GROW_BYTES - 1) / GROW_BYTES * GROW_BYTES;
-	(void)store_file_grow(s, bytes < s->bytes_max ? bytes : s->bytes_max);
+	if (store_file_grow(s, bytes < s->bytes_max ? bytes : s->bytes_max) == 0 ||
+	    most + RESERVE_DISK < s->file_bytes)
+		return most;
+	return s->file_bytes > RESERVE_DISK ? s->file_bytes - RESERVE_DISK : 0;
 }
 
 /* ---- One transaction ---- */
@@ -159,15 +181,6 @@ uint64_t store_used_bytes(MDB_txn *txn, MDB_dbi dbi, uint32_t page_bytes)
 	return pages * page_bytes;
 }
 
-static uint64_t bytes_for_puts(const struct store *s)
-{
-	uint64_t reserve = s->bytes_max / RESERVE_PART;
-
-	if (reserve < RESERVE_MIN)
-		reserve = RESERVE_MIN;
-	return s->bytes_max > 2 * reserve ? s->bytes_max - reserve : s->bytes_max;
-}
-
 /* After a write of the meta page failed, LMDB cannot tell what is on disk and begins no further
  * transaction. */
 static bool is_usable(struct store *s)
@@ -182,7 +195,7 @@ static bool is_usable(struct store *s)
 
 static int transaction(struct store *s, const struct store_batch *first, uint64_t *used)
 {
-	uint64_t before, after;
+	uint64_t most = room_for_puts(s, first), before, after;
 	MDB_txn *txn;
 	int rc = mdb_txn_begin(s->env, NULL, 0, &txn);
 
@@ -194,7 +207,7 @@ static int transaction(struct store *s, const struct store_batch *first, uint64_
 	if (rc == 0)
 		rc = head_put(txn, s->dbi);
 	after = store_used_bytes(txn, s->dbi, s->page_bytes);
-	if (rc == 0 && after > before && after > bytes_for_puts(s))
+	if (rc == 0 && after > before && after > most)
 		rc = MDB_MAP_FULL;
 	if (rc != 0) {
 		mdb_txn_abort(txn);
@@ -208,10 +221,7 @@ static int transaction(struct store *s, const struct store_batch *first, uint64_
 
 int store_write(struct store *s, const struct store_batch *first, uint64_t *used)
 {
-	int err;
-
-	file_grow_for(s, first);
-	err = store_lmdb_errno(transaction(s, first, used));
+	int err = store_lmdb_errno(transaction(s, first, used));
 	if (err == -EIO && !s->is_reserved &&
 	    store_file_grow(s, s->file_bytes + GROW_BYTES) == -ENOSPC)
 		err = -ENOSPC;

@@ -358,7 +358,7 @@ struct wire_cell_sync {
 struct wire_replicate_request {
 	const char *cell;
 	struct wire_token token;
-	bool is_begin, is_end;
+	bool is_begin, is_end, is_copy;
 	struct wire_stored_alarm *alarms;
 	uint32_t n_alarms;
 	struct wire_stored_element *elements;

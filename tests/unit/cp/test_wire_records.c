@@ -407,6 +407,7 @@ static void what_goes_to_the_standby_comes_back_with_every_value(void **state)
 	TOKEN(token);
 	INT(is_begin);
 	INT(is_end);
+	INT(is_copy);
 	INT(n_alarms);
 	same_stored_alarm(&got->alarms[1], &want->alarms[1]);
 	INT(n_elements);

@@ -301,7 +301,8 @@ static struct wire_stored_element stored_element_sample;
 static struct wire_alarm_note alarm_note_sample;
 static const struct wire_cell_sync cell_sync_sample = {"north", {3, 4}, true, true};
 static const struct wire_replicate_request replicate_request_sample = {
-	"north", {3, 4}, true, true, stored_alarms, 2, stored_elements, 2, notes, 2, events, 2};
+	"north", {3, 4}, true, true,   true, stored_alarms, 2, stored_elements,
+	2,	 notes,	 2,    events, 2};
 static const struct wire_replicate_answer replicate_answer_sample = {true, true, "why not", {3, 4}};
 static const struct wire_fetch_cell_request fetch_cell_request_sample = {
 	"north", {3, 4}, UINT64_MAX, 5};
