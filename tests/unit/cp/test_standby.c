@@ -101,32 +101,19 @@ static void a_repeat_after_a_lost_answer_doubles_nothing(void **state)
 	assert_int_equal(standby_bed_events(*state, 2, 1), 1);
 }
 
-struct made {
-	struct cluster *c;
-	uint32_t n;
-};
-
-static bool is_made(void *user)
-{
-	const struct made *m = user;
-
-	return fake_calls_made(m->c, 2) > m->n;
-}
-
 static void what_is_sent_again_stays_ahead_of_what_came_meanwhile(void **state)
 {
-	struct made made = {server(state, 1)->played.cluster, 0};
+	struct bed_server *owner = server(state, 1), *standby = server(state, 2);
 
-	made.n = fake_calls_made(made.c, 2);
-	fake_calls_fate(made.c, 2, FAKE_CALLS_FAIL);
+	fake_calls_fate(owner->played.cluster, 2, FAKE_CALLS_LOSE_ANSWER);
+	fake_archive_hold(standby->archive, true);
 	standby_bed_alarm(*state, 1, 10, "port 1", FEDMEM_MAJOR);
-	standby_bed_wait(*state, is_made, &made);
+	standby_bed_wait(*state, is_archive_waited_for, standby);
 	standby_bed_alarm(*state, 1, 10, "port 1", FEDMEM_CLEARED);
-	made.n++;
-	standby_bed_wait(*state, is_made, &made);
-	fake_calls_fate(made.c, 2, FAKE_CALLS_GO);
-	standby_bed_wait(*state, all_done, server(state, 1));
-	assert_int_equal(server(state, 1)->n_degraded, 0);
+	fake_calls_fate(owner->played.cluster, 2, FAKE_CALLS_GO);
+	fake_archive_hold(standby->archive, false);
+	standby_bed_wait(*state, all_done, owner);
+	assert_int_equal(owner->n_degraded, 0);
 	standby_bed_assert_same(*state, 1, 2, "r0");
 }
 
