@@ -74,9 +74,6 @@ int eventlog_query(struct eventlog *l, const struct wire_event_query *q, struct 
 #define EVENTLOG_PAGE	  1000
 #define EVENTLOG_PAGE_MAX 5000
 
-/* Does the query ask for this event? By its element, cell, kinds, times and origin. */
-bool eventlog_is_asked(const struct wire_event_query *q, const struct wire_event *e);
-
 /* Everything that comes onto this server's disk from now on, and the trail. Several may follow. */
 struct eventlog_follower {
 	void (*seen)(void *user, const struct wire_event *e);
@@ -102,7 +99,7 @@ int eventlog_place_create(struct eventlog_place **out, uint16_t self, const char
 bool eventlog_place_take(struct eventlog_place *p, const struct wire_event *e, uint16_t from);
 /* What that token says was told counts as told here too. -EINVAL, -ENOMEM: nothing changed. */
 int eventlog_place_join(struct eventlog_place *p, const char *token);
-/* Everything that this server holds now counts as told: for a watch that begins now. */
+/* Everything that this server holds counts as told: what comes from now on is new. */
 void eventlog_place_now(struct eventlog_place *p, struct eventlog *l);
 uint64_t eventlog_place_mark(const struct eventlog_place *p, uint16_t origin);
 /* More single numbers came than a token holds, so that the lowest of them and everything below

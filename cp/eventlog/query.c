@@ -47,7 +47,7 @@ static bool is_kind_asked(const struct wire_event_query *q, const char *kind)
 	return q->n_kinds == 0;
 }
 
-bool eventlog_is_asked(const struct wire_event_query *q, const struct wire_event *e)
+static bool is_asked(const struct wire_event_query *q, const struct wire_event *e)
 {
 	if (q->origin != 0 && q->origin != e->origin)
 		return false;
@@ -96,7 +96,7 @@ static bool see(void *user, const struct wire_event *e)
 	s->at = e->number;
 	s->looks_left--;
 	if (!place_has(p->place, s->origin, e->number)) {
-		if (!eventlog_is_asked(p->q, e))
+		if (!is_asked(p->q, e))
 			leave_out(s, e);
 		else if (record_copy_event(p->page, e, &s->chunk[s->n], &s->chunk_bytes[s->n]) < 0)
 			s->has_failed = true;
@@ -265,6 +265,29 @@ static void raise_marks(struct pager *p)
 	}
 }
 
+/* Everything that this server holds counts as told. */
+void eventlog_place_now(struct eventlog_place *p, struct eventlog *l)
+{
+	uint16_t origins[SOURCES_MAX];
+	uint32_t n = archive_origins(l->cfg.archive, origins, SOURCES_MAX);
+	struct probe newest = {0};
+
+	/* A read that fails leaves the mark lower: more is told, not less. */
+	if (registry_trail(cluster_registry(l->cfg.cluster), 0, UINT64_MAX, true, see_one,
+			   &newest) == 0 &&
+	    newest.is_found)
+		place_raise(p, 0, newest.number);
+	for (uint32_t i = 0; i < n; i++) {
+		newest = (struct probe){0};
+		if (archive_events(l->cfg.archive, origins[i], 0, UINT64_MAX, true, see_one,
+				   &newest) == 0 &&
+		    newest.is_found)
+			place_raise(p, origins[i], newest.number);
+	}
+	/* What the peers give back of this server's own events is not new. */
+	place_raise(p, l->self, l->first_number);
+}
+
 static void reverse(struct wire_event_list *list)
 {
 	for (uint32_t i = 0; i < list->n_events / 2; i++) {
@@ -324,28 +347,4 @@ int eventlog_query(struct eventlog *l, const struct wire_event_query *q, struct 
 	eventlog_place_free(p->place);
 	free(p);
 	return err;
-}
-
-/* ---- Now ---- */
-
-void eventlog_place_now(struct eventlog_place *p, struct eventlog *l)
-{
-	uint16_t origins[SOURCES_MAX];
-	uint32_t n = archive_origins(l->cfg.archive, origins, SOURCES_MAX);
-	struct probe newest = {0};
-
-	/* A read that fails leaves the mark lower: more is told, not less. */
-	if (registry_trail(cluster_registry(l->cfg.cluster), 0, UINT64_MAX, true, see_one,
-			   &newest) == 0 &&
-	    newest.is_found)
-		place_raise(p, 0, newest.number);
-	for (uint32_t i = 0; i < n; i++) {
-		newest = (struct probe){0};
-		if (archive_events(l->cfg.archive, origins[i], 0, UINT64_MAX, true, see_one,
-				   &newest) == 0 &&
-		    newest.is_found)
-			place_raise(p, origins[i], newest.number);
-	}
-	/* What the peers give back of this server's own events is not new. */
-	place_raise(p, l->self, l->first_number);
 }

@@ -146,7 +146,8 @@ static uint64_t held_by_majority(const struct replog *r)
 
 		/* Before it had all that we have it may be a forgetful one, whose word is worth
 		 * nothing: it would vote for somebody else. */
-		if (is_self ? !r->is_voter : !r->peers[i].is_voter || !r->peers[i].is_whole)
+		if (is_self ? !r->is_voter
+			    : !r->peers[i].is_voter || !(r->peers[i].is_whole || MUTANT(9)))
 			continue;
 		for (at = n++; at > 0 && highest[at - 1] < match; at--)
 			highest[at] = highest[at - 1];

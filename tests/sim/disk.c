@@ -40,7 +40,9 @@ struct sim_write *disk_write(struct sim *s, uint32_t i)
 	memset(w, 0, offsetof(struct sim_write, entries));
 	if (!d->is_landing) {
 		d->is_landing = true;
-		queue_add(s, s->now_us + 1000 + sim_random(s, sim_chance(s, 5) ? 200000 : 12000),
+		queue_add(s,
+			  s->now_us + 1000 +
+				  sim_random(s, sim_chance(s, s->slow_pct) ? 800000 : 12000),
 			  SIM_LANDED, i)
 			->incarnation = s->nodes[i].incarnation;
 	}

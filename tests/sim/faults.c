@@ -24,6 +24,7 @@ void faults_draw(struct sim *s)
 	s->loss_pct = sim_chance(s, 50) ? (uint32_t)sim_random(s, 31) : 0;
 	s->repeat_pct = sim_chance(s, 50) ? (uint32_t)sim_random(s, 51) : 0;
 	s->delay_pct = sim_chance(s, 50) ? (uint32_t)sim_random(s, 21) : 0;
+	s->slow_pct = sim_chance(s, 30) ? (uint32_t)sim_random(s, 61) : 5; /* writes of the log */
 	s->is_calm = false;
 }
 
@@ -62,7 +63,8 @@ static bool may_lose(const struct sim *s, uint32_t i)
 	return n_whole > s->n_nodes / 2;
 }
 
-/* The boot rises all the same: it comes from the clock when the disk has none. */
+/* The boot rises all the same: it comes from the clock when the disk has none. What is forgotten
+ * with the votes is I1 and I2; I3 has to hold. */
 static void wipe(struct sim *s, uint32_t i)
 {
 	struct sim_node *n = &s->nodes[i];
@@ -74,6 +76,7 @@ static void wipe(struct sim *s, uint32_t i)
 	sim_trace(s, "%u lost its disk", n->id);
 	n->disk.epoch = n->revealed_epoch = 0;
 	n->disk.voted_for = 0;
+	memset(n->votes, 0, sizeof(n->votes));
 	disk_wipe(&s->logs[i].disk);
 }
 
@@ -155,7 +158,7 @@ void faults_heal(struct sim *s)
 		n_away = 0;
 	sim_trace(s, "healed");
 	s->is_calm = true;
-	s->loss_pct = s->repeat_pct = s->delay_pct = 0;
+	s->loss_pct = s->repeat_pct = s->delay_pct = s->slow_pct = 0;
 	memset(s->is_cut, 0, sizeof(s->is_cut));
 	for (uint32_t k = 0; k < s->n_nodes; k++) {
 		uint32_t i = (first + k) % s->n_nodes;

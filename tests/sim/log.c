@@ -403,7 +403,7 @@ static void handle_landed(struct sim *s, uint32_t i)
 	}
 	if (!d->is_telling) {
 		d->is_telling = true;
-		queue_add(s, s->now_us + sim_random(s, sim_chance(s, 10) ? 40000 : 500), SIM_TOLD,
+		queue_add(s, s->now_us + sim_random(s, sim_chance(s, 5) ? 300000 : 500), SIM_TOLD,
 			  i)
 			->incarnation = incarnation;
 	}

@@ -208,11 +208,10 @@ static bool run_command(struct sim *s)
 			return false;
 	if (index == 0 || !is_applied_by_all(s, index))
 		sim_break(s, "L4: a command is not applied everywhere");
-	until_us = s->now_us + SECOND_US;
-	if (!run_until(s, until_us))
+	if (!run_until(s, s->now_us + SECOND_US / 4))
 		return false;
 	n_requests = s->n_requests;
-	if (!run_until(s, until_us + SECOND_US))
+	if (!run_until(s, s->now_us + SECOND_US / 4))
 		return false;
 	if (s->n_requests != n_requests)
 		sim_break(s, "L5: the log is not at rest");

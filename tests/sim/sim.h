@@ -62,7 +62,7 @@ enum sim_event_kind {
 };
 
 struct sim_event {
-	uint64_t at_us, order;
+	uint64_t at_us;
 	enum sim_event_kind kind;
 	uint8_t node, from;   /* indices; 'from' is also the peer of a probe */
 	uint8_t via;	      /* SIM_ASKED */
@@ -216,7 +216,8 @@ struct sim {
 	bool is_quiet; /* no more commands */
 
 	bool is_cut[SIM_NODES_MAX][SIM_NODES_MAX];
-	uint32_t loss_pct, repeat_pct, delay_pct, faults; /* faults: bitmap of enum fault */
+	uint32_t loss_pct, repeat_pct, delay_pct, slow_pct,
+		faults; /* faults: bitmap of enum fault */
 	bool is_calm;
 
 	uint16_t winners[SIM_EPOCHS_MAX];
@@ -234,7 +235,11 @@ struct sim {
 
 	uint64_t order;
 	uint32_t n_queued, n_free;
-	uint16_t heap[SIM_EVENTS_MAX], free[SIM_EVENTS_MAX];
+	struct {
+		uint64_t at_us, order; /* beside each other: the queue is what the time goes into */
+		uint16_t slot;
+	} heap[SIM_EVENTS_MAX];
+	uint16_t free[SIM_EVENTS_MAX];
 	struct sim_event events[SIM_EVENTS_MAX];
 };
 
