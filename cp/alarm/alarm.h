@@ -44,9 +44,10 @@ struct alarm_place {
 typedef void (*alarm_tell)(void *user, uint8_t kind, uint64_t number, uint64_t time_ns,
 			   const struct fedmem_alarm *alarm);
 
-/* The state in which this alarm was told last by an earlier process, an enum fedmem_alarm_state;
- * FREE: it was not. Asked of alarms that have changed since 'from': only so is it known that an
- * entry which was cleared and raised since held the same alarm before. */
+/* The state in which this alarm was told last by an earlier process or owner, an enum
+ * fedmem_alarm_state; FREE: it was not. Asked of alarms that have changed since 'from', and of
+ * those that were put into the memory without a change: only so is it known that an entry which was
+ * cleared and raised since held the same alarm before. */
 typedef uint8_t (*alarm_was)(void *user, const struct fedmem_alarm *alarm);
 
 /* Changes up to 'from' are not told. */

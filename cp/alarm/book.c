@@ -17,6 +17,8 @@ struct told {
 struct alarm_book {
 	struct fedmem *fm;
 	uint32_t alarms_max;
+	alarm_was was;
+	void *user;
 	struct alarm_place place;
 	bool is_scanning;
 	uint64_t scan_overflows; /* that the scan makes good for */
@@ -57,7 +59,7 @@ static bool was_told(const struct alarm_place *from, uint32_t index, uint64_t ch
 	return change <= from->number || (index < from->scan_at && change <= from->scan_limit);
 }
 
-static void remember(struct alarm_book *b, alarm_was was, void *user)
+static void remember(struct alarm_book *b)
 {
 	for (uint32_t i = 0; i < b->alarms_max; i++) {
 		uint8_t state = FEDMEM_ALARM_FREE;
@@ -69,7 +71,7 @@ static void remember(struct alarm_book *b, alarm_was was, void *user)
 			b->told[i].change = a.change;
 			state = a.state;
 		} else {
-			state = was(user, &a);
+			state = b->was(b->user, &a);
 		}
 		if (state == FEDMEM_ALARM_FREE)
 			continue;
@@ -88,12 +90,14 @@ int alarm_book_create(struct alarm_book **out, struct fedmem *fm, const struct a
 	b->fm = fm;
 	b->alarms_max = fedmem_sizes(fm)->alarms_max;
 	b->place = *from;
+	b->was = was;
+	b->user = user;
 	b->told = calloc(b->alarms_max, sizeof(*b->told));
 	if (b->told == NULL) {
 		alarm_book_destroy(b);
 		return -ENOMEM;
 	}
-	remember(b, was, user);
+	remember(b);
 	/* An earlier process was reading the table: to its end with the same limit, so that there
 	 * is one line between what was told and what was not. */
 	b->is_scanning = from->scan_at > 0;
@@ -105,12 +109,14 @@ int alarm_book_create(struct alarm_book **out, struct fedmem *fm, const struct a
 /* Makes of the record as it is now the alarm as it was with this event. A record that is newer than
  * the event has its own event further behind in the ring. False: the entry holds another alarm by
  * now. */
-static bool as_it_was(const struct told *told, const struct fedmem_event *e, struct fedmem_alarm *a)
+static bool as_it_was(struct alarm_book *b, const struct told *told, const struct fedmem_event *e,
+		      struct fedmem_alarm *a)
 {
 	if (a->change < e->number)
 		return false;
-	/* Whatever an entry gets new begins with being raised. */
-	if (a->change > e->number && e->kind != FEDMEM_EV_RAISED && which(a) != told->alarm)
+	/* Whatever an entry gets new begins with being raised, but what an earlier owner knew. */
+	if (a->change > e->number && e->kind != FEDMEM_EV_RAISED && which(a) != told->alarm &&
+	    (told->alarm != 0 || b->was(b->user, a) == FEDMEM_ALARM_FREE))
 		return false;
 	a->severity = e->severity;
 	a->state = e->kind == FEDMEM_EV_CLEARED ? FEDMEM_ALARM_GONE : FEDMEM_ALARM_RAISED;
@@ -135,7 +141,7 @@ static bool follow_event(struct alarm_book *b, const struct fedmem_event *e, str
 	if (answer == FEDMEM_BUSY)
 		return false; /* the next data plane repairs it and has the table read anew */
 	*told = (struct told){.change = e->number};
-	if (answer != 0 || !as_it_was(&before, e, &a))
+	if (answer != 0 || !as_it_was(b, &before, e, &a))
 		return !before.is_raised;
 	*told = (struct told){e->number, which(&a), a.state == FEDMEM_ALARM_RAISED};
 	say(t, e->kind, e->number, e->time_ns, &a);

@@ -44,7 +44,8 @@ int archive_open(struct archive **out, const struct archive_config *cfg, bool *i
 
 /* ---- Writing ---- */
 
-/* NULL: no memory. What is put in is copied. A failed put (-ENOMEM) leaves the batch as it was. */
+/* NULL: no memory. What is put in is copied. After a failed put (-ENOMEM; -EMSGSIZE: too long a
+ * record) the batch can only be freed. An event that is on disk already is not put again. */
 struct archive_batch *archive_batch(struct archive *a);
 int archive_put_event(struct archive_batch *b, const struct wire_event *e);
 /* State FREE: it is no longer kept. */

@@ -81,6 +81,8 @@ const struct registry *cluster_registry(struct cluster *c);
 int cluster_command(struct cluster *c, const struct wire_registry_entry *entry,
 		    void (*done)(void *user, int err, const struct registry_outcome *outcome),
 		    void *user);
+/* Those that are under way are done with -ECANCELED, before whoever asked is destroyed. */
+void cluster_end_commands(struct cluster *c);
 
 /* ---- Calls between servers, sealed with the pair's key ---- */
 

@@ -78,9 +78,8 @@ static int turn_epoch(struct turn *t)
 {
 	if (t->e->server == 0)
 		return turn_refuse(t, "no server is the master of an epoch");
-	return turn_event(t, (struct wire_event){.kind = "master",
-						 .server = t->e->server,
-						 .was = t->e->was});
+	return turn_event(
+		t, (struct wire_event){.kind = "master", .server = t->e->server, .was = t->e->was});
 }
 
 static int turn_drain(struct turn *t)
@@ -103,9 +102,9 @@ static int turn_drain(struct turn *t)
 	err = is_drained ? turn_store(t, &row) : row_delete(t->batch, &row);
 	if (err != 0)
 		return err;
-	return turn_event(t, (struct wire_event){
-				     .kind = is_drained ? "server_drained" : "server_undrained",
-				     .server = server});
+	return turn_event(
+		t, (struct wire_event){.kind = is_drained ? "server_drained" : "server_undrained",
+				       .server = server});
 }
 
 static int turn_servers(struct turn *t)
@@ -216,21 +215,18 @@ int registry_apply(struct registry *r, uint64_t index, uint64_t epoch, const uin
 		   size_t n, struct store_batch *b, struct registry_outcome *outcome,
 		   struct registry_effects *effects)
 {
-	struct turn t = {
-		.r = r, .index = index, .epoch = epoch, .batch = b, .outcome = outcome};
+	struct turn t = {.r = r, .index = index, .epoch = epoch, .batch = b, .outcome = outcome};
 	struct row row;
-	int err = 0;
+	int err;
 
-	assert(index == r->applied + 1 && r->incoming == NULL);
+	assert(index == r->applied + 1 && !r->is_rebuilding);
 	registry_effects_end(r);
 	*outcome = (struct registry_outcome){.index = index};
 	*effects = (struct registry_effects){0};
-	if (r->has_remains)
-		err = registry_wipe(b);
-	r->has_remains = false;
-	if (err == 0)
-		err = n > REGISTRY_ENTRY_MAX ? -EBADMSG
-					     : wire_registry_entry_unpack(bytes, n, &r->entry);
+	if (n > REGISTRY_ENTRY_MAX)
+		err = -EBADMSG;
+	else
+		err = wire_registry_entry_unpack(bytes, n, &r->entry);
 	t.e = r->entry;
 	if (err == -EBADMSG)
 		err = turn_refuse(&t, "an entry that cannot be read");

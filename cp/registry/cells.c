@@ -65,7 +65,8 @@ static int row_replace(struct turn *t, struct state_cell *cell, const struct wir
 	cell->row.owner = (uint16_t)c->owner;
 	cell->row.standby = (uint16_t)c->standby;
 	cell->row.token = token_of(c);
-	if (!has_moved && !has_standby && ownership_token_compare(cell->row.token, was.token) == 0) {
+	if (!has_moved && !has_standby &&
+	    ownership_token_compare(cell->row.token, was.token) == 0) {
 		t->outcome->n_same++;
 		return 0;
 	}
@@ -138,11 +139,11 @@ int turn_pin(struct turn *t)
 	err = turn_store(t, &row);
 	if (err != 0)
 		return err;
-	return turn_event(t, (struct wire_event){.kind = "cell_pinned",
-						 .cell = cell->row.name,
-						 .token = {cell->row.token.epoch,
-							   cell->row.token.generation},
-						 .server = e->server,
-						 .was = was,
-						 .text = t->r->text});
+	return turn_event(
+		t, (struct wire_event){.kind = "cell_pinned",
+				       .cell = cell->row.name,
+				       .token = {cell->row.token.epoch, cell->row.token.generation},
+				       .server = e->server,
+				       .was = was,
+				       .text = t->r->text});
 }

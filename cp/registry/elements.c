@@ -123,7 +123,8 @@ static int compare_pointers(const void *a, const void *b, void *compare)
 {
 	compare_elements **by = compare;
 
-	return (*by)(*(const struct conf_element *const *)a, *(const struct conf_element *const *)b);
+	return (*by)(*(const struct conf_element *const *)a,
+		     *(const struct conf_element *const *)b);
 }
 
 static void check_distinct(struct turn *t, struct wanted *w, compare_elements *by, const char *what)

@@ -45,6 +45,14 @@ int registry_log_compact(struct store_batch *b, uint64_t below)
 					sizeof(key));
 }
 
+int registry_log_hold(struct store_batch *b, struct election_position held)
+{
+	struct row row;
+
+	row_of_position(&row, ROW_HELD, (struct row_position){held.epoch, held.version});
+	return held.epoch == 0 && held.version == 0 ? row_delete(b, &row) : row_store(b, &row);
+}
+
 int registry_log_get(struct registry *r, uint64_t index, uint64_t *epoch, uint8_t **bytes,
 		     size_t *n)
 {

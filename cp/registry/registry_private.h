@@ -10,8 +10,7 @@ struct registry {
 	uint64_t applied, applied_epoch;
 	/* A snapshot that is coming in; its inventory is its own until it is whole. */
 	struct state *incoming;
-	/* The store has rows of one that never became whole. */
-	bool has_remains;
+	bool is_rebuilding; /* the store has rows of one that is not whole */
 
 	/* What the effects of the last entry point to. */
 	struct wire_registry_entry *entry;
@@ -38,6 +37,7 @@ struct turn {
 int turn_refuse(struct turn *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Adds what all events of an entry have, and puts it onto the trail. */
 int turn_event(struct turn *t, struct wire_event e);
+/* -ENOMEM */
 int turn_store(struct turn *t, const struct row *row);
 /* The kinds. They refuse before they change anything. -ENOMEM: the state is half done. */
 int turn_elements(struct turn *t);
@@ -48,9 +48,11 @@ int turn_pin(struct turn *t);
 int registry_events_reserve(struct registry *r, uint32_t n);
 /* The end of what the last effects lent. */
 void registry_effects_end(struct registry *r);
-/* Removes all rows of the state, and the log. */
-int registry_wipe(struct store_batch *b);
 /* The log as it is on disk, and whether it goes with what was applied. */
 int registry_log_read(struct registry *r, struct replog_durable *d, char *why, size_t why_bytes);
+
+void registry_install_forget(struct registry *r);
+/* Errors as of store_get(). */
+int registry_applied_on_disk(struct registry *r, struct row_position *out);
 
 #endif

@@ -55,7 +55,8 @@ struct row_position {
 };
 #define ROW_APPLIED    "registry.applied"
 #define ROW_MAP	       "registry.map"
-#define ROW_REBUILDING "registry.rebuilding"
+#define ROW_REBUILDING "registry.rebuilding" /* there or not */
+#define ROW_HELD       "registry.held"
 void row_of_position(struct row *row, const char *key, struct row_position p);
 bool row_read_position(struct row_position *out, const uint8_t *value, size_t n);
 

@@ -219,8 +219,7 @@ int state_settle(struct state *s, uint64_t applied, const char **why)
 		return err;
 	}
 	for (uint32_t i = 0; i < s->n_cells; i++)
-		s->cells[i].row.weight =
-			inventory_count_region(s->inventory, s->cells[i].row.name);
+		s->cells[i].row.weight = inventory_count_region(s->inventory, s->cells[i].row.name);
 	err = contradiction(s, applied, why);
 	return err != 0 ? err : state_view(s);
 }

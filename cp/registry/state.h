@@ -19,13 +19,13 @@ struct state_cell {
 
 struct state {
 	struct inventory *inventory;
-	uint64_t last_id; /* the highest of an element */
+	uint64_t last_id;	  /* the highest of an element */
 	struct state_cell *cells; /* by name */
 	uint32_t n_cells, cells_max;
 	uint64_t drained[65536 / 64]; /* bitmap by server id */
 	struct trail trail;
 	struct requests requests;
-	struct row_position map; /* the entry that changed the map last */
+	struct row_position map;   /* the entry that changed the map last */
 	struct ownership_map view; /* the cells with elements; see state_view() */
 	uint32_t view_max;
 };

@@ -54,7 +54,7 @@ static uint64_t find_conflict(const struct replog *r, const struct replog_append
 	uint64_t end = a->previous_index + a->n_entries;
 
 	for (uint64_t i = a->previous_index + 1; i <= end && i <= r->last; i++) {
-		uint64_t epoch = log_epoch_at(r, i);
+		uint64_t epoch = entries_epoch_at(r, i);
 
 		if (epoch != 0 && epoch != epoch_in(a, i))
 			return i;
@@ -66,7 +66,7 @@ static uint64_t find_conflict(const struct replog *r, const struct replog_append
 static bool is_joined(const struct replog *r, const struct replog_append *a,
 		      struct replog_output *out)
 {
-	uint64_t epoch = log_epoch_at(r, a->previous_index), match;
+	uint64_t epoch = entries_epoch_at(r, a->previous_index), match;
 
 	if (a->previous_index > r->last) {
 		machine_refuse(out, r->last, "entries between are missing");
@@ -82,7 +82,7 @@ static bool is_joined(const struct replog *r, const struct replog_append *a,
 	 * begins. A newer one here: no entry of it can be the master's. */
 	match = a->previous_index;
 	if (epoch > a->previous_epoch) {
-		match = log_last_of(r, a->previous_epoch);
+		match = entries_last_of(r, a->previous_epoch);
 		if (match < r->known)
 			match = r->known;
 	}
@@ -118,7 +118,7 @@ static void take(struct replog *r, const struct replog_append *a, uint64_t from)
 		uint64_t first = a->runs[i].first < from ? from : a->runs[i].first;
 
 		if (first <= last)
-			log_push(r, a->runs[i].epoch, last - first + 1);
+			entries_push(r, a->runs[i].epoch, last - first + 1);
 	}
 }
 
@@ -137,7 +137,7 @@ static void take_from(struct replog *r, const struct replog_append *a, uint64_t 
 
 	if (conflict != 0) {
 		out->give_up_from = conflict;
-		log_give_up(r, conflict);
+		entries_give_up(r, conflict);
 	} else {
 		from = r->last + 1;
 	}
@@ -145,12 +145,24 @@ static void take_from(struct replog *r, const struct replog_append *a, uint64_t 
 		out->take_from = from;
 		take(r, a, from);
 	}
-	log_name_write(r, out);
+	entries_name_write(r, out);
 	if (was_empty && !is_whole_with(a))
 		machine_hold(r, REPLOG_LOST, out);
 	else if (!machine_is_lost(r) && r->held.epoch != 0 &&
-		 machine_compare(log_end(r), r->held) >= 0)
+		 machine_compare(entries_end(r), r->held) >= 0)
 		machine_hold(r, (struct election_position){0}, out);
+}
+
+/* In the memory it is when the disk says so: an answer to this request counts for good, and must
+ * not come from a server that starts as a forgetful one again. */
+static void become_whole(struct replog *r, uint64_t at, struct replog_output *out)
+{
+	if (out->write.number == 0)
+		entries_name_write(r, out);
+	out->put_held = true;
+	out->held = (struct election_position){0};
+	r->whole_write = out->write.number;
+	r->whole_at = at;
 }
 
 void follower_request(struct replog *r, const struct replog_input *in, struct replog_output *out)
@@ -168,7 +180,8 @@ void follower_request(struct replog *r, const struct replog_input *in, struct re
 		return;
 	}
 	if (conflict != 0 || end > r->last) {
-		if (!log_has_room(r, conflict != 0 ? conflict - 1 : r->last, a->runs, a->n_runs)) {
+		if (!entries_has_room(r, conflict != 0 ? conflict - 1 : r->last, a->runs,
+				      a->n_runs)) {
 			machine_refuse(out, ANYWHERE, "the log holds too many epochs");
 			return;
 		}
@@ -176,8 +189,8 @@ void follower_request(struct replog *r, const struct replog_input *in, struct re
 	}
 	if (committed > r->known)
 		r->known = committed;
-	if (is_whole_with(a))
-		r->whole_at = end;
+	if (machine_is_lost(r) && r->whole_write == 0 && is_whole_with(a))
+		become_whole(r, end, out);
 	out->verdict = REPLOG_ACCEPTED;
 	out->match = end;
 }
@@ -196,7 +209,7 @@ static bool is_ahead(const struct replog *r, const struct replog_input *in)
 {
 	struct election_position p = {in->index_epoch, in->index};
 
-	return r->is_rebuilding || (in->index > r->known && machine_compare(p, log_end(r)) > 0);
+	return r->is_rebuilding || (in->index > r->known && machine_compare(p, entries_end(r)) > 0);
 }
 
 static bool may_install(const struct replog *r, const struct replog_input *in,
@@ -226,8 +239,8 @@ static void begin_snapshot(struct replog *r, const struct replog_input *in,
 		held = REPLOG_LOST;
 	out->begin_snapshot = true;
 	r->is_rebuilding = true;
-	r->whole_at = 0;
-	log_become(r, 0, 0);
+	r->whole_write = 0;
+	entries_become(r, 0, 0);
 	machine_hold(r, MUTANT(4) ? (struct election_position){0} : held, out);
 	r->snapshot.index = in->index;
 	r->snapshot.index_epoch = in->index_epoch;
@@ -242,7 +255,7 @@ void follower_snapshot(struct replog *r, const struct replog_input *in, struct r
 		return;
 	if (in->n == 0)
 		begin_snapshot(r, in, out);
-	log_name_write(r, out);
+	entries_name_write(r, out);
 	if (in->is_last) {
 		out->write.last = in->index;
 		r->snapshot.last_write = out->write.number;
@@ -252,7 +265,7 @@ void follower_snapshot(struct replog *r, const struct replog_input *in, struct r
 	out->next = ++r->snapshot.next;
 }
 
-void follower_stored(struct replog *r, struct replog_write write, struct replog_output *out)
+void follower_stored(struct replog *r, struct replog_write write)
 {
 	if (r->is_rebuilding) {
 		if (r->snapshot.last_write == 0 || write.number < r->snapshot.last_write)
@@ -260,10 +273,12 @@ void follower_stored(struct replog *r, struct replog_write write, struct replog_
 		r->is_rebuilding = false;
 		r->snapshot.next = 0;
 		r->snapshot.last_write = 0;
-		log_become(r, r->snapshot.index, r->snapshot.index_epoch);
-		if (!machine_is_lost(r) && machine_compare(log_end(r), r->held) >= 0)
-			machine_hold(r, (struct election_position){0}, out);
+		entries_become(r, r->snapshot.index, r->snapshot.index_epoch);
+		if (!machine_is_lost(r) && machine_compare(entries_end(r), r->held) >= 0)
+			r->held = (struct election_position){0};
 	}
-	if (machine_is_lost(r) && r->whole_at != 0 && r->stored >= r->whole_at)
-		machine_hold(r, (struct election_position){0}, out);
+	if (r->whole_write != 0 && write.number >= r->whole_write) {
+		r->whole_write = 0;
+		r->held = (struct election_position){0};
+	}
 }

@@ -46,7 +46,7 @@ void machine_refuse(struct replog_output *out, uint64_t match, const char *why)
 
 struct election_position replog_position(const struct replog *r)
 {
-	struct election_position end = log_end(r);
+	struct election_position end = entries_end(r);
 
 	if (machine_is_lost(r))
 		return (struct election_position){0};
@@ -67,7 +67,7 @@ bool replog_may_append(const struct replog *r)
 {
 	struct replog_run run = {.epoch = r->epoch};
 
-	return r->is_acting && replog_may_lead(r) && log_has_room(r, r->last, &run, 1);
+	return r->is_acting && replog_may_lead(r) && entries_has_room(r, r->last, &run, 1);
 }
 
 uint64_t replog_last(const struct replog *r)
@@ -82,7 +82,7 @@ uint64_t replog_committed(const struct replog *r)
 
 uint64_t replog_epoch_at(const struct replog *r, uint64_t index)
 {
-	return log_epoch_at(r, index);
+	return entries_epoch_at(r, index);
 }
 
 bool replog_is_rebuilding(const struct replog *r)
@@ -95,6 +95,8 @@ enum replog_verdict replog_answer(const struct replog *r, uint16_t master, uint6
 {
 	if (r->master != master || r->epoch != epoch)
 		return REPLOG_REFUSED;
+	if (r->whole_write != 0 && match >= r->whole_at)
+		return REPLOG_NO_ANSWER;
 	return r->stored >= match || MUTANT(2) ? REPLOG_ACCEPTED : REPLOG_NO_ANSWER;
 }
 
@@ -154,10 +156,10 @@ static int log_load(struct replog *r, const struct replog_durable *d)
 	r->base = r->known = r->committed = d->base;
 	r->base_epoch = d->base_epoch;
 	/* The same place with two epochs. */
-	if (first <= d->base ? log_epoch_at(r, d->base) != d->base_epoch
+	if (first <= d->base ? entries_epoch_at(r, d->base) != d->base_epoch
 			     : d->n_runs > 0 && d->runs[0].epoch < d->base_epoch)
 		return -EINVAL;
-	if (!machine_is_lost(r) && machine_compare(log_end(r), r->held) >= 0)
+	if (!machine_is_lost(r) && machine_compare(entries_end(r), r->held) >= 0)
 		r->held = (struct election_position){0};
 	return 0;
 }
@@ -200,10 +202,8 @@ static void handle_role(struct replog *r, const struct replog_input *in)
 	r->master = in->master;
 	r->epoch = in->epoch;
 	r->is_acting = in->is_acting && in->master == r->cfg.self && r->is_voter;
-	if (!is_other)
-		return;
-	r->whole_at = 0;
-	master_begin(r);
+	if (is_other)
+		sender_begin(r);
 }
 
 static void handle_appended(struct replog *r, const struct replog_input *in,
@@ -213,21 +213,20 @@ static void handle_appended(struct replog *r, const struct replog_input *in,
 		machine_refuse(out, r->last, "not the acting master, or no room for its epoch");
 		return;
 	}
-	log_push(r, r->epoch, in->n);
-	log_name_write(r, out);
+	entries_push(r, r->epoch, in->n);
+	entries_name_write(r, out);
 	if (is_held(r)) /* those who elected it knew of nothing better */
 		machine_hold(r, (struct election_position){0}, out);
 	out->verdict = REPLOG_ACCEPTED;
 	out->match = r->last;
 }
 
-static void handle_stored(struct replog *r, const struct replog_input *in,
-			  struct replog_output *out)
+static void handle_stored(struct replog *r, const struct replog_input *in)
 {
 	if (in->write.number == 0 || in->write.number > r->writes)
 		return;
-	log_stored(r, in->write);
-	follower_stored(r, in->write, out);
+	entries_stored(r, in->write);
+	follower_stored(r, in->write);
 }
 
 static void begin(struct replog_output *out)
@@ -258,8 +257,8 @@ static void finish(struct replog *r, struct replog_output *out)
 	r->told_position = position;
 	r->told_may_lead = replog_may_lead(r);
 	r->told_may_vote = replog_may_vote(r);
-	out->is_own_entry_wanted = replog_may_append(r) && log_epoch_at(r, r->last) != r->epoch;
-	master_send(r, out);
+	out->is_own_entry_wanted = replog_may_append(r) && entries_epoch_at(r, r->last) != r->epoch;
+	sender_send(r, out);
 }
 
 void replog_step(struct replog *r, const struct replog_input *in, struct replog_output *out)
@@ -272,34 +271,32 @@ void replog_step(struct replog *r, const struct replog_input *in, struct replog_
 		handle_role(r, in);
 		break;
 	case REPLOG_EV_PEER:
-		master_peer(r, in);
+		sender_peer(r, in);
 		break;
 	case REPLOG_EV_APPENDED:
 		handle_appended(r, in, out);
 		break;
 	case REPLOG_EV_STORED:
-		handle_stored(r, in, out);
+		handle_stored(r, in);
 		break;
 	case REPLOG_EV_REQUEST:
 		follower_request(r, in, out);
-		if (out->write.number == 0)
-			follower_stored(r, (struct replog_write){0}, out);
 		break;
 	case REPLOG_EV_ANSWER:
-		master_answer(r, in);
+		sender_answer(r, in);
 		break;
 	case REPLOG_EV_FAILED:
-		master_failed(r, in);
+		sender_failed(r, in);
 		break;
 	case REPLOG_EV_SNAPSHOT:
 		follower_snapshot(r, in, out);
 		break;
 	case REPLOG_EV_COMPACTED:
-		log_compact(r, in->index);
+		entries_compact(r, in->index);
 		break;
 	case REPLOG_EV_TIMER:
 		break;
 	}
-	master_commit(r);
+	sender_commit(r);
 	finish(r, out);
 }

@@ -153,8 +153,7 @@ struct replog_output {
 
 	/* To be stored in one write and in this order; 'write' names it. */
 	struct replog_write write;
-	bool put_held; /* keep 'held' (zero: nothing is to be kept). Comes with the others or alone;
-			  alone it needs no STORED */
+	bool put_held; /* keep 'held' (zero: nothing is to be kept); with the others or alone */
 	struct election_position held;
 	uint64_t give_up_from; /* entries from here on are removed; 0: none */
 	uint64_t take_from;    /* the request's entries from here on are stored; 0: none */
@@ -179,11 +178,12 @@ struct replog_peer {
 	uint32_t known_boot;  /* of which the following is true */
 	uint64_t next, match; /* next to send; known to be on its disk */
 	bool is_matched;      /* it accepted one since it was met: 'next' is right */
+	bool is_whole;	      /* ... one with all that we had then: it counts from now on */
 	bool needs_snapshot;
 	uint64_t told_committed;
 	uint64_t call; /* under way; 0: none */
 	bool is_snapshotting;
-	uint64_t call_previous, call_last, call_committed;
+	uint64_t call_previous, call_last, call_committed, call_whole;
 	uint64_t retry_ms; /* nothing is sent before */
 };
 
@@ -209,7 +209,7 @@ struct replog {
 	uint64_t epoch;
 	uint16_t master;
 	bool is_acting;
-	uint64_t whole_at; /* the master's last, as a request to this start named it; 0: none did */
+	uint64_t whole_write, whole_at; /* once this write is on disk it is forgetful no more; 0 */
 	bool is_rebuilding;
 	struct {
 		uint64_t index, index_epoch, epoch;

@@ -46,11 +46,6 @@ void copy_want(struct standby_cell *c)
 static int page_queue(struct standby_cell *c, const struct page *p)
 {
 	const struct wire_replicate_request m = {
-		.cell = c->name,
-		.token = standby_wire_token(c->token),
-		.is_copy = true,
-		.is_begin = !c->is_copy_begun,
-		.is_end = p->next_after == 0,
 		.alarms = p->alarms,
 		.n_alarms = p->n_alarms,
 		.elements = p->elements,
@@ -58,14 +53,15 @@ static int page_queue(struct standby_cell *c, const struct page *p)
 		.notes = p->notes,
 		.n_notes = p->n_notes,
 	};
-	const struct standby_item like = {.is_page = true, .is_end = m.is_end};
+	const struct standby_item like = {
+		.is_page = true, .is_begin = !c->is_copy_begun, .is_end = p->next_after == 0};
 	int err = sender_queue(c, &m, &like);
 
 	if (err != 0)
 		return err;
 	c->is_copy_begun = true;
 	c->is_page_queued = true;
-	c->is_all_queued = m.is_end;
+	c->is_all_queued = like.is_end;
 	c->copy_after = p->next_after;
 	return 0;
 }
@@ -85,15 +81,6 @@ static void page_make(struct standby_cell *c)
 			 c->name, (unsigned long long)c->copy_after);
 }
 
-static uint32_t n_copies(const struct standby *s)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < s->n_cells; i++)
-		n += s->cells[i]->copy == COPY_RUNNING;
-	return n;
-}
-
 void copy_tick(struct standby_cell *c)
 {
 	const struct cluster_server *to;
@@ -108,7 +95,8 @@ void copy_tick(struct standby_cell *c)
 		copy_want(c);
 	if (c->restore != NULL || core_now_ms() < c->copy_ms || core_now_ms() < c->retry_ms)
 		return;
-	if (c->copy == COPY_WANTED && n_copies(c->s) < STANDBY_COPIES) {
+	if (c->copy == COPY_WANTED && c->s->n_copies < STANDBY_COPIES) {
+		c->s->n_copies++;
 		c->copy = COPY_RUNNING;
 		c->boot = to->boot;
 		c->copy_after = 0;
@@ -205,8 +193,6 @@ void copy_element(struct standby_cell *c, uint64_t element)
 		copy_own_begin(c);
 	if (err == 0 && p.n_elements > 0 && p.elements[0].stored_ns != 0) {
 		m = (struct wire_replicate_request){
-			.cell = c->name,
-			.token = standby_wire_token(c->token),
 			.alarms = p.alarms,
 			.n_alarms = p.n_alarms,
 			.elements = p.elements,

@@ -134,7 +134,7 @@ static void answer_archive(struct standby_cell *c, const struct wire_fetch_cell_
 	for (uint32_t i = 0; is_more && i < ANSWER_ELEMENTS && g.n < ANSWER_BYTES; i++)
 		is_more = fetch_archive(c->s, c->name, m->element, &after, 1, &see);
 	standby_sync_read(c);
-	if (c->is_complete)
+	if (c->is_complete && (c->is_owner || c->is_confirmed))
 		head.token = standby_wire_token(c->sync);
 	head.next_after = is_more ? after : 0;
 	grow(&g, &head);

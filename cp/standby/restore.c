@@ -202,7 +202,7 @@ static void answered(struct restore *r, const struct wire_cell_records *a)
 {
 	uint64_t now_ms = core_now_ms();
 
-	if (!a->is_known && now_ms - r->phase_ms < FETCH_MS) {
+	if (!a->is_known && now_ms < r->phase_ms + FETCH_MS) {
 		r->wake_ms = now_ms + FETCH_AGAIN_MS;
 		return;
 	}
@@ -211,7 +211,7 @@ static void answered(struct restore *r, const struct wire_cell_records *a)
 		return;
 	}
 	records_see(r, a);
-	if (!a->is_from_memory && is_just_before(a->token, r->token))
+	if (a->is_from_memory || is_just_before(a->token, r->token))
 		r->is_whole_there = true;
 	r->after = a->next_after;
 	r->phase_ms = now_ms;
@@ -322,7 +322,7 @@ static bool archive_step(struct restore *r, uint64_t now_ms)
 	const struct fetch_see see = {see_element, see_alarm, see_note, r};
 	const struct want *w = want_of(r);
 
-	if (r->c->storing != NULL && now_ms - r->phase_ms < DISK_MS)
+	if (r->c->storing != NULL && now_ms < r->phase_ms + DISK_MS)
 		return false;
 	if (fetch_archive(standby_of(r), r->c->name, w->element, &r->after, SLICE_ELEMENTS, &see)) {
 		r->wake_ms = 0;
@@ -355,7 +355,7 @@ static void peers_end(struct restore *r)
 		doubt = NULL;
 	if (doubt != NULL && !(w->element == 0 && r->is_whole_there))
 		partial(r, doubt);
-	want_end(r, "peers");
+	want_end(r, r->gather.n > 0 ? "peers" : "nobody");
 }
 
 static bool peers_step(struct restore *r, uint64_t now_ms)
@@ -376,7 +376,7 @@ static bool peers_step(struct restore *r, uint64_t now_ms)
 		ask(r, to->conf->id);
 		return !r->is_calling;
 	}
-	if (now_ms - r->begun_ms > PEERS_MS) {
+	if (now_ms > r->begun_ms + PEERS_MS) {
 		next_peer(r);
 		return true;
 	}

@@ -7,6 +7,10 @@
 
 #define JOIN_BYTES  (512u << 10) /* of changes that go together */
 #define CALL_MIN_MS 100
+/* Nobody waits for a page: a standby that is away for a moment does not cost the pages before it.
+ */
+#define PAGE_WAIT_MS 5000
+#define TELL_AFTER   3 /* failures in a row */
 
 /* One request on its way. When the cell got another owner or standby meanwhile, 'c->request' is no
  * longer this one, and what comes back only ends it. */
@@ -67,16 +71,20 @@ static void queue_end(struct standby *s, struct standby_queue *q, bool is_degrad
 int sender_queue(struct standby_cell *c, const struct wire_replicate_request *records,
 		 const struct standby_item *like)
 {
+	struct wire_replicate_request lists = *records;
 	struct standby_item *item;
 	int err;
 
+	lists.cell = "";
+	lists.token = (struct wire_token){0};
+	lists.is_copy = lists.is_begin = lists.is_end = false;
 	if (c->s->n_waiting_bytes > STANDBY_WAITING_BYTES)
 		return -ENOBUFS;
 	item = malloc(sizeof(*item));
 	if (item == NULL)
 		return -ENOMEM;
 	*item = *like;
-	err = wire_replicate_request_pack(records, &item->bytes);
+	err = wire_replicate_request_pack(&lists, &item->bytes);
 	if (err != 0) {
 		free(item);
 		return err;
@@ -102,15 +110,10 @@ static void told_set(struct standby_cell *c, bool is_told, const char *why)
 			 c->standby);
 }
 
-/* A page goes with what the copy that it belongs to has become. */
-static void page_ended(struct standby_cell *c, const struct standby_item *page, bool is_stored)
+static void page_stored(struct standby_cell *c, const struct standby_item *page)
 {
 	if (c->copy != COPY_RUNNING)
 		return;
-	if (!is_stored) {
-		copy_want(c);
-		return;
-	}
 	c->is_page_queued = false;
 	if (page->is_end) {
 		c->copy = COPY_WHOLE;
@@ -126,7 +129,7 @@ static void stored(struct standby_cell *c, struct standby_queue *items, bool is_
 	c->n_fails = 0;
 	told_set(c, false, "");
 	if (page != NULL)
-		page_ended(c, page, true);
+		page_stored(c, page);
 	if (is_copy_wanted && c->copy == COPY_WHOLE)
 		copy_want(c);
 	queue_end(c->s, items, false);
@@ -138,7 +141,9 @@ static void not_stored(struct standby_cell *c, struct standby_queue *items, bool
 {
 	uint64_t pause_ms = STANDBY_RETRY_MS;
 
-	told_set(c, true, why);
+	/* A map that is not there yet, or a server that is being started, is no news. */
+	if (c->n_fails == TELL_AFTER)
+		told_set(c, true, why);
 	if (items->first != NULL) {
 		*items->end = c->queue.first;
 		if (c->queue.first == NULL)
@@ -196,17 +201,35 @@ static void take(struct standby_cell *c, struct standby_queue *out, size_t *n_by
 }
 
 /* Messages one behind the other are, in protobuf's encoding, the message with the fields of all:
- * lists go on, of single fields the last one counts, and those are the same here. */
-static uint8_t *join(const struct standby_queue *items, size_t n_bytes)
+ * the single fields come first, and the lists of all items behind them. */
+static int join(const struct standby_cell *c, const struct standby_queue *items, size_t n_bytes,
+		struct wire_bytes *out)
 {
-	uint8_t *bytes = malloc(n_bytes);
-	size_t at = 0;
+	const struct standby_item *first = items->first;
+	const struct wire_replicate_request head = {
+		.cell = c->name,
+		.token = standby_wire_token(c->token),
+		.is_copy = first->is_page,
+		.is_begin = first->is_begin,
+		.is_end = first->is_end,
+	};
+	int err = wire_replicate_request_pack(&head, out);
+	uint8_t *bytes;
 
-	for (struct standby_item *i = items->first; bytes != NULL && i != NULL; i = i->next) {
-		memcpy(bytes + at, i->bytes.bytes, i->bytes.n);
-		at += i->bytes.n;
+	if (err != 0)
+		return err;
+	bytes = realloc(out->bytes, out->n + n_bytes);
+	if (bytes == NULL) {
+		wire_bytes_free(out);
+		return -ENOMEM;
 	}
-	return bytes;
+	out->bytes = bytes;
+	for (const struct standby_item *i = first; i != NULL; i = i->next) {
+		if (i->bytes.n > 0)
+			memcpy(out->bytes + out->n, i->bytes.bytes, i->bytes.n);
+		out->n += i->bytes.n;
+	}
+	return 0;
 }
 
 static int call(struct standby_cell *c, const uint8_t *bytes, size_t n, struct request *r)
@@ -215,7 +238,7 @@ static int call(struct standby_cell *c, const uint8_t *bytes, size_t n, struct r
 
 	c->request = r;
 	c->sent_ms = core_now_ms();
-	age_ms = c->sent_ms - r->items.first->queued_ms;
+	age_ms = r->items.first->is_page ? 0 : c->sent_ms - r->items.first->queued_ms;
 	return cluster_call(c->s->cfg.cluster, c->standby, "Replicate", bytes, n,
 			    age_ms + CALL_MIN_MS < STANDBY_WAIT_MS
 				    ? (uint32_t)(STANDBY_WAIT_MS - age_ms)
@@ -226,7 +249,7 @@ static int call(struct standby_cell *c, const uint8_t *bytes, size_t n, struct r
 static void send_request(struct standby_cell *c)
 {
 	struct request *r = calloc(1, sizeof(*r));
-	uint8_t *bytes;
+	struct wire_bytes bytes;
 	size_t n_bytes;
 	int err;
 
@@ -235,9 +258,11 @@ static void send_request(struct standby_cell *c)
 	r->c = c;
 	r->items.end = &r->items.first;
 	take(c, &r->items, &n_bytes);
-	bytes = join(&r->items, n_bytes);
-	err = bytes == NULL ? -ENOMEM : call(c, bytes, n_bytes, r);
-	free(bytes);
+	err = join(c, &r->items, n_bytes, &bytes);
+	if (err == 0) {
+		err = call(c, bytes.bytes, bytes.n, r);
+		wire_bytes_free(&bytes);
+	}
 	if (err == 0)
 		return;
 	c->request = NULL;
@@ -248,26 +273,29 @@ static void send_request(struct standby_cell *c)
 /* An owner that has nothing to say says that: see STANDBY_IDLE_MS. */
 static void send_idle(struct standby_cell *c)
 {
-	const struct wire_replicate_request empty = {.cell = c->name,
-						     .token = standby_wire_token(c->token)};
-	struct standby_item like = {0};
-
-	if (sender_queue(c, &empty, &like) == 0)
+	if (sender_queue(c, &(struct wire_replicate_request){0}, &(struct standby_item){0}) == 0)
 		send_request(c);
+}
+
+static bool is_expired(const struct standby_item *item, uint64_t now_ms)
+{
+	return now_ms > item->queued_ms + (item->is_page ? PAGE_WAIT_MS : STANDBY_WAIT_MS);
 }
 
 /* What waited too long is told so, and the copy has to be made anew. */
 static void expire(struct standby_cell *c, uint64_t now_ms)
 {
-	while (c->queue.first != NULL && now_ms - c->queue.first->queued_ms > STANDBY_WAIT_MS) {
-		struct standby_item *item = pop(&c->queue);
+	struct standby_queue kept = {.end = &kept.first}, expired = {.end = &expired.first};
+	struct standby_item *item;
 
-		if (item->is_page)
-			page_ended(c, item, false);
-		else
-			copy_want(c);
-		item_end(c->s, item, true);
-	}
+	while ((item = pop(&c->queue)) != NULL)
+		push(is_expired(item, now_ms) ? &expired : &kept, item);
+	while ((item = pop(&kept)) != NULL)
+		push(&c->queue, item);
+	if (expired.first == NULL)
+		return;
+	copy_want(c);
+	queue_end(c->s, &expired, true);
 }
 
 static bool is_sender(const struct standby_cell *c)
@@ -282,7 +310,7 @@ void sender_tick(struct standby_cell *c, uint64_t now_ms)
 		return;
 	if (c->queue.first != NULL)
 		send_request(c);
-	else if (c->copy == COPY_WHOLE && now_ms - c->sent_ms >= STANDBY_IDLE_MS)
+	else if (c->copy == COPY_WHOLE && now_ms >= c->sent_ms + STANDBY_IDLE_MS)
 		send_idle(c);
 }
 
@@ -330,15 +358,10 @@ void standby_send(struct standby *s, const char *cell, const struct wire_replica
 {
 	struct standby_cell *c = standby_cell(s, cell);
 	struct standby_item like = {.done = done, .user = user};
-	struct wire_replicate_request m = *records;
 	int err = c == NULL ? -ENOMEM : is_sender(c) && !is_away(c) ? 0 : -EHOSTDOWN;
 
-	if (err == 0) {
-		m.cell = c->name;
-		m.token = standby_wire_token(c->token);
-		m.is_begin = m.is_end = m.is_copy = false;
-		err = sender_queue(c, &m, &like);
-	}
+	if (err == 0)
+		err = sender_queue(c, records, &like);
 	if (err != 0) {
 		if (c != NULL)
 			copy_want(c);

@@ -227,6 +227,13 @@ static void on_tick(uv_timer_t *timer)
 	struct standby *s = timer->data;
 	uint64_t now_ms = core_now_ms(), wake_ms = now_ms + STANDBY_TICK_MS;
 
+	/* The map may be the one that was there at the start; what was gained with it is known by
+	 * now. */
+	if (s->changed_ns == 0)
+		standby_changed(s);
+	s->n_copies = 0;
+	for (uint32_t i = 0; i < s->n_cells; i++)
+		s->n_copies += s->cells[i]->copy == COPY_RUNNING;
 	/* A cell that is met meanwhile moves others: the next tick sees what this one skips. */
 	for (uint32_t i = 0; i < s->n_cells; i++) {
 		struct standby_cell *c = s->cells[i];

@@ -31,12 +31,12 @@ struct restore; /* restore.c */
 struct request; /* sender.c: one that is under way */
 struct storing; /* receiver.c: one that is not on disk yet */
 
-/* A change that waits, or a page of a whole copy. */
+/* The lists of a change that waits, or of a page of a whole copy. */
 struct standby_item {
 	struct standby_item *next;
 	struct wire_bytes bytes;
 	uint64_t queued_ms;
-	bool is_page, is_end;
+	bool is_page, is_begin, is_end;
 	void (*done)(void *user, bool is_degraded);
 	void *user;
 };
@@ -99,6 +99,7 @@ struct standby {
 	struct standby_cell **cells; /* by name */
 	uint32_t n_cells, room;
 	size_t n_waiting_bytes;
+	uint32_t n_copies; /* that run, at the tick's beginning and begun since */
 	uv_timer_t *timer;
 	uint64_t told_full, told_refused; /* the data plane's counters, as the log said last */
 	uint64_t stats_ms;
@@ -125,7 +126,7 @@ struct ownership_token standby_token(struct wire_token t);
 /* ---- sender.c ---- */
 
 void sender_init(struct standby_cell *c);
-/* Queues a copy of 'like' with these records. -ENOBUFS, -ENOMEM, -EMSGSIZE: 'done' is not called.
+/* Queues a copy of 'like' with these lists. -ENOBUFS, -ENOMEM, -EMSGSIZE: 'done' is not called.
  */
 int sender_queue(struct standby_cell *c, const struct wire_replicate_request *records,
 		 const struct standby_item *like);

@@ -30,6 +30,11 @@ uint32_t store_batch_count(const struct store_batch *b)
 	return b->n_operations;
 }
 
+size_t store_batch_bytes(const struct store_batch *b)
+{
+	return b->n_bytes;
+}
+
 static int room_make(struct store_batch *b, size_t n)
 {
 	size_t room = b->room > 0 ? b->room : 512;
@@ -102,6 +107,19 @@ int store_batch_delete_range(struct store_batch *b, uint32_t table, const void *
 	return append(b, BATCH_DELETE_RANGE, table, first, first_bytes, with_table, 1 + end_bytes);
 }
 
+int store_batch_append(struct store_batch *to, const struct store_batch *from)
+{
+	if (room_make(to, from->n_bytes) != 0)
+		return -ENOMEM;
+	if (from->n_bytes > 0)
+		memcpy(to->bytes + to->n_bytes, from->bytes, from->n_bytes);
+	to->n_bytes += from->n_bytes;
+	to->n_operations += from->n_operations;
+	if (from->tables_end > to->tables_end)
+		to->tables_end = from->tables_end;
+	return 0;
+}
+
 bool batch_next(const struct store_batch *b, size_t *at, struct batch_operation *out)
 {
 	uint8_t *from = b->bytes + *at;
@@ -128,13 +146,19 @@ void batch_list_append(struct batch_list *l, struct store_batch *b)
 	l->end = &b->next;
 }
 
+void batch_done(struct store_batch *b)
+{
+	if (!b->is_kept)
+		store_batch_free(b);
+}
+
 void batch_list_free(struct batch_list *l)
 {
 	while (l->first != NULL) {
 		struct store_batch *b = l->first;
 
 		l->first = b->next;
-		store_batch_free(b);
+		batch_done(b);
 	}
 	batch_list_init(l);
 }

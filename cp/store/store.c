@@ -94,6 +94,18 @@ static void *store_thread(void *arg)
 	return NULL;
 }
 
+/* A kept batch is the caller's again in the call. */
+static void batch_call(struct store_batch *b, bool is_wanted)
+{
+	void (*done)(void *user, int err) = b->done;
+	void *user = b->user;
+	int err = b->err;
+
+	batch_done(b);
+	if (done != NULL && is_wanted)
+		done(user, err);
+}
+
 static void on_async(uv_async_t *async)
 {
 	struct store *s = async->data;
@@ -114,9 +126,7 @@ static void on_async(uv_async_t *async)
 		struct store_batch *b = done;
 
 		done = b->next;
-		if (b->done != NULL && !uv_is_closing((uv_handle_t *)async))
-			b->done(b->user, b->err);
-		store_batch_free(b);
+		batch_call(b, !uv_is_closing((uv_handle_t *)async));
 	}
 }
 
@@ -162,27 +172,42 @@ fail:
 
 /* ---- Use ---- */
 
+static int commit(struct store *s, struct store_batch *b, void (*done)(void *user, int err),
+		  void *user, bool is_kept)
+{
+	bool is_too_much;
+
+	b->is_kept = is_kept;
+	b->done = done;
+	b->user = user;
+	if (b->tables_end > s->n_tables) {
+		batch_done(b);
+		return -EINVAL;
+	}
+	pthread_mutex_lock(&s->lock);
+	is_too_much = s->n_waiting >= STORE_WAITING_MAX || s->bytes_waiting >= STORE_WAITING_BYTES;
+	if (!is_too_much) {
+		s->n_waiting++;
+		s->bytes_waiting += b->n_bytes;
+		batch_list_append(&s->waiting, b);
+		pthread_cond_signal(&s->wake);
+	}
+	pthread_mutex_unlock(&s->lock);
+	if (is_too_much)
+		batch_done(b);
+	return is_too_much ? -ENOBUFS : 0;
+}
+
 int store_commit(struct store *s, struct store_batch *b, void (*done)(void *user, int err),
 		 void *user)
 {
-	if (b->tables_end > s->n_tables) {
-		store_batch_free(b);
-		return -EINVAL;
-	}
-	b->done = done;
-	b->user = user;
-	pthread_mutex_lock(&s->lock);
-	if (s->n_waiting >= STORE_WAITING_MAX || s->bytes_waiting >= STORE_WAITING_BYTES) {
-		pthread_mutex_unlock(&s->lock);
-		store_batch_free(b);
-		return -ENOBUFS;
-	}
-	s->n_waiting++;
-	s->bytes_waiting += b->n_bytes;
-	batch_list_append(&s->waiting, b);
-	pthread_cond_signal(&s->wake);
-	pthread_mutex_unlock(&s->lock);
-	return 0;
+	return commit(s, b, done, user, false);
+}
+
+int store_commit_kept(struct store *s, struct store_batch *b, void (*done)(void *user, int err),
+		      void *user)
+{
+	return commit(s, b, done, user, true);
 }
 
 int store_put(struct store *s, uint32_t table, const char *key, const void *value, size_t n,
@@ -212,7 +237,6 @@ void store_look(struct store *s, struct store_state *out)
 
 static void store_free(struct store *s)
 {
-	batch_list_free(&s->done);
 	pthread_cond_destroy(&s->wake);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
@@ -234,6 +258,7 @@ void store_close(struct store *s)
 		pthread_mutex_unlock(&s->lock);
 		pthread_join(s->thread, NULL);
 		s->has_thread = false;
+		batch_list_free(&s->done); /* now: kept ones may be gone when the loop turns */
 	}
 	if (s->env != NULL)
 		mdb_env_close(s->env);

@@ -70,12 +70,19 @@ int store_batch_delete(struct store_batch *b, uint32_t table, const void *key, s
 int store_batch_delete_range(struct store_batch *b, uint32_t table, const void *first,
 			     size_t first_bytes, const void *end, size_t end_bytes);
 uint32_t store_batch_count(const struct store_batch *b);
+size_t store_batch_bytes(const struct store_batch *b);
+/* Puts what is in 'from' behind what is in 'to'. -ENOMEM: 'to' is as it was. */
+int store_batch_append(struct store_batch *to, const struct store_batch *from);
 void store_batch_free(struct store_batch *b); /* one that was not committed; takes NULL */
 
 /* Takes the batch, whatever it returns. 'done' (may be NULL) runs on the control thread, 'err' 0 or
  * -errno. -ENOBUFS: too much waits already. */
 int store_commit(struct store *s, struct store_batch *b, void (*done)(void *user, int err),
 		 void *user);
+/* The same, but the batch stays the caller's, who leaves it alone until 'done', and may commit it
+ * again then. It must outlive store_close(). */
+int store_commit_kept(struct store *s, struct store_batch *b, void (*done)(void *user, int err),
+		      void *user);
 /* A batch of one put, with a key that is a text. */
 int store_put(struct store *s, uint32_t table, const char *key, const void *value, size_t n,
 	      void (*done)(void *user, int err), void *user);

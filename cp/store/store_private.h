@@ -25,6 +25,7 @@ struct store_batch {
 	void (*done)(void *user, int err);
 	void *user;
 	int err;
+	bool is_kept;			   /* by the caller: not freed here */
 	uint32_t n_operations, tables_end; /* all tables are below tables_end */
 	size_t n_bytes, room;
 	uint8_t *bytes;
@@ -44,6 +45,7 @@ bool batch_next(const struct store_batch *b, size_t *at, struct batch_operation 
 void batch_list_init(struct batch_list *l);
 void batch_list_append(struct batch_list *l, struct store_batch *b);
 void batch_list_free(struct batch_list *l);
+void batch_done(struct store_batch *b); /* frees one that is not kept */
 
 struct store {
 	MDB_env *env;

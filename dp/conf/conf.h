@@ -98,13 +98,20 @@ struct conf {
 		char *path; /* of the segment; default run_dir/fedmem */
 		struct fedmem_sizes sizes;
 	} memory;
+
+	struct {
+		uint32_t archive_mb;	    /* of the file; default 1024 */
+		uint32_t events_mb;	    /* of it, for events; default half of archive_mb */
+		uint32_t events_keep_hours; /* default 720 */
+		uint32_t checkpoint_ms;	    /* default 2000 */
+	} store;
 };
 
 /* Reads and checks FILE: structure, types and ranges, then what only makes sense together: this
  * server is in the list, ids, names, ranks and addresses differ, there are voters and their number
  * is odd, no core is named twice or absent from this machine, ports have different names and
- * devices, an af_xdp device names an interface. Files named in it are not opened; relative paths
- * come out as seen from FILE's folder. */
+ * devices, an af_xdp device names an interface, events take less than the archive. Files named in
+ * it are not opened; relative paths come out as seen from FILE's folder. */
 int conf_load(struct conf **out, const char *file, struct conf_findings *findings);
 void conf_free(struct conf *c);
 

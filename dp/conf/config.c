@@ -17,6 +17,7 @@
 #define LISTEN	  __typeof__(((struct conf *)NULL)->listen)
 #define DATAPLANE __typeof__(((struct conf *)NULL)->dataplane)
 #define MEMORY	  __typeof__(((struct conf *)NULL)->memory)
+#define STORE	  __typeof__(((struct conf *)NULL)->store)
 
 static const cyaml_schema_field_t cluster_fields[] = {
 	CYAML_FIELD_STRING_PTR("name", NEEDED, CLUSTER, name, 1, 31),
@@ -109,6 +110,14 @@ static const cyaml_schema_field_t memory_fields[] = {
 	CYAML_FIELD_END,
 };
 
+static const cyaml_schema_field_t store_fields[] = {
+	CYAML_FIELD_UINT("archive_mb", CYAML_FLAG_OPTIONAL, STORE, archive_mb),
+	CYAML_FIELD_UINT("events_mb", CYAML_FLAG_OPTIONAL, STORE, events_mb),
+	CYAML_FIELD_UINT("events_keep_hours", CYAML_FLAG_OPTIONAL, STORE, events_keep_hours),
+	CYAML_FIELD_UINT("checkpoint_ms", CYAML_FLAG_OPTIONAL, STORE, checkpoint_ms),
+	CYAML_FIELD_END,
+};
+
 static const cyaml_schema_field_t file_fields[] = {
 	CYAML_FIELD_MAPPING("cluster", CYAML_FLAG_DEFAULT, struct conf_file, conf.cluster,
 			    cluster_fields),
@@ -126,6 +135,8 @@ static const cyaml_schema_field_t file_fields[] = {
 			    dataplane_fields),
 	CYAML_FIELD_MAPPING("memory", CYAML_FLAG_OPTIONAL, struct conf_file, conf.memory,
 			    memory_fields),
+	CYAML_FIELD_MAPPING("store", CYAML_FLAG_OPTIONAL, struct conf_file, conf.store,
+			    store_fields),
 	CYAML_FIELD_END,
 };
 static const cyaml_schema_value_t file_schema = {
@@ -160,6 +171,10 @@ const struct conf_number conf_numbers[] = {
 	NUMBER("memory.rules_max", memory.sizes.rules_max, 1, 65536, 512),
 	NUMBER("memory.unknowns_max", memory.sizes.unknowns_max, 1, 65536, 256),
 	NUMBER("memory.events_max", memory.sizes.events_max, 16, 16777216, 65536),
+	NUMBER("store.archive_mb", store.archive_mb, 16, 1048576, 1024),
+	NUMBER("store.events_mb", store.events_mb, 1, 1048575, 512),
+	NUMBER("store.events_keep_hours", store.events_keep_hours, 1, 87600, 720),
+	NUMBER("store.checkpoint_ms", store.checkpoint_ms, 100, 60000, 2000),
 	{0},
 };
 /* clang-format on */
@@ -183,6 +198,8 @@ static void put_defaults(const struct conf_source *s, struct conf *c)
 		c->dataplane.idle = CONF_IDLE_ADAPTIVE;
 	if (!conf_source_has(s, "dataplane.huge_pages"))
 		c->dataplane.huge_pages = true;
+	if (!conf_source_has(s, "store.events_mb"))
+		c->store.events_mb = c->store.archive_mb / 2;
 	for (uint32_t i = 0; i < c->dataplane.n_ports; i++)
 		c->dataplane.ports[i].is_xdp =
 			strncmp(c->dataplane.ports[i].device, "net_af_xdp", 10) == 0;

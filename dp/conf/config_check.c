@@ -307,4 +307,7 @@ void conf_check(struct conf_source *s, struct conf_file *f)
 	check_formats(s, c);
 	if ((events_max & (events_max - 1)) != 0)
 		conf_source_find(s, "memory.events_max", "%u is no power of two", events_max);
+	if (c->store.events_mb >= c->store.archive_mb)
+		conf_source_find(s, "store.events_mb", "%u is not below archive_mb, which is %u",
+				 c->store.events_mb, c->store.archive_mb);
 }

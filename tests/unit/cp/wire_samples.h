@@ -235,10 +235,6 @@ static struct wire_alarm_event alarm_event_sample = {.kind = "raised",
 static const struct wire_dp_stats_request dp_stats_request_sample = {65535, true};
 static const struct wire_dp_stats dp_stats_sample = {
 	65535, 3, 4, true, true, UINT64_MAX, counters, counters, 2, 2, equations, 2, unknown, 2};
-static const struct wire_map_proposal map_proposal_sample = {
-	1,	    65535, UINT32_MAX, 2,    3,
-	UINT64_MAX, cells, 2,	       true, {1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9}};
-static const struct wire_map_answer map_answer_sample = {true, UINT64_MAX, 65535, "why not"};
 static const struct wire_probe_request probe_request_sample = {65535};
 static const struct wire_probe_answer probe_answer_sample = {true};
 static struct wire_event event_sample;
@@ -271,6 +267,7 @@ static const struct wire_sealed_request sealed_request_sample = {
 	1,
 	65535,
 	UINT32_MAX,
+	UINT32_MAX - 1,
 	UINT64_MAX,
 	"AppendEntries",
 	OCTETS("\0payload\xff"),

@@ -53,6 +53,10 @@ static void check_default_numbers(const struct conf *c)
 	assert_int_equal(c->memory.sizes.rules_max, 512);
 	assert_int_equal(c->memory.sizes.unknowns_max, 256);
 	assert_int_equal(c->memory.sizes.events_max, 65536);
+	assert_int_equal(c->store.archive_mb, 1024);
+	assert_int_equal(c->store.events_mb, 512);
+	assert_int_equal(c->store.events_keep_hours, 720);
+	assert_int_equal(c->store.checkpoint_ms, 2000);
 }
 
 static void check_default_texts(const struct conf *c)
@@ -130,7 +134,9 @@ static void what_is_given_is_not_replaced_by_a_default(void **state)
 		{15, "     {name: out, device: net_null1}]}"},
 		{16,
 		 "memory: {path: m, elements_max: 16777216, metrics_per_element: 255,\n"
-		 "  alarms_max: 2, cells_max: 3, rules_max: 5, unknowns_max: 6, events_max: 16}"},
+		 "  alarms_max: 2, cells_max: 3, rules_max: 5, unknowns_max: 6, events_max: 16}\n"
+		 "store: {archive_mb: 16, events_mb: 15, events_keep_hours: 1,\n"
+		 "  checkpoint_ms: 100}"},
 	};
 	char text[4096], expected[sizeof(folder) + 32];
 	struct conf_findings f;
@@ -163,6 +169,24 @@ static void what_is_given_is_not_replaced_by_a_default(void **state)
 	assert_int_equal(c->memory.sizes.elements_max, 16777216);
 	assert_int_equal(c->memory.sizes.metrics_per_element, 255);
 	assert_int_equal(c->memory.sizes.events_max, 16);
+	assert_int_equal(c->store.archive_mb, 16);
+	assert_int_equal(c->store.events_mb, 15);
+	assert_int_equal(c->store.events_keep_hours, 1);
+	assert_int_equal(c->store.checkpoint_ms, 100);
+	conf_free(c);
+}
+
+static void events_take_half_of_the_given_archive(void **state)
+{
+	static const struct change change = {16, "store: {archive_mb: 333}"};
+	char text[4096];
+	struct conf_findings f;
+	struct conf *c = NULL;
+
+	config_with(&change, 1, text, sizeof(text));
+	put_bytes(text, strlen(text));
+	assert_int_equal(conf_load(&c, path, &f), 0);
+	assert_int_equal(c->store.events_mb, 166);
 	conf_free(c);
 }
 
@@ -370,6 +394,7 @@ int main(void)
 		cmocka_unit_test(what_is_left_out_gets_its_default),
 		cmocka_unit_test(what_is_given_is_not_replaced_by_a_default),
 		cmocka_unit_test(segment_lies_in_the_given_run_dir),
+		cmocka_unit_test(events_take_half_of_the_given_archive),
 		cmocka_unit_test(sample_inventory_loads),
 		cmocka_unit_test(sample_rules_load),
 		cmocka_unit_test(inventory_of_100000_elements_loads),

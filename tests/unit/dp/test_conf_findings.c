@@ -154,6 +154,10 @@ static void number_out_of_its_bounds_is_found(void **state)
 	     {13, "  worker_core: -1\n  ports:"});
 	WITH("16:31: memory.metrics_per_element: 3 is out of range (4 to 255)\n",
 	     {16, "memory: {metrics_per_element: 3}"});
+	WITH("16:21: store.archive_mb: 15 is out of range (16 to 1048576)\n",
+	     {16, "store: {archive_mb: 15}"});
+	WITH("16:24: store.checkpoint_ms: 99 is out of range (100 to 60000)\n",
+	     {16, "store: {checkpoint_ms: 99}"});
 }
 
 static void scalar_that_is_neither_true_nor_false_is_found(void **state)
@@ -363,6 +367,14 @@ static void event_ring_that_is_no_power_of_two_is_found(void **state)
 	     {16, "memory: {events_max: 1000}"});
 }
 
+static void events_that_leave_nothing_of_the_archive_are_found(void **state)
+{
+	WITH("16:20: store.events_mb: 1024 is not below archive_mb, which is 1024\n",
+	     {16, "store: {events_mb: 1024}"});
+	WITH("16:37: store.events_mb: 101 is not below archive_mb, which is 100\n",
+	     {16, "store: {archive_mb: 100, events_mb: 101}"});
+}
+
 static void doubles_of_an_inventory_are_found(void **state)
 {
 	expect(INVENTORY,
@@ -495,6 +507,7 @@ int main(void)
 		cmocka_unit_test(af_xdp_port_without_its_interface_is_found),
 		cmocka_unit_test(format_that_is_not_known_or_double_is_found),
 		cmocka_unit_test(event_ring_that_is_no_power_of_two_is_found),
+		cmocka_unit_test(events_that_leave_nothing_of_the_archive_are_found),
 		cmocka_unit_test(doubles_of_an_inventory_are_found),
 		cmocka_unit_test(entries_of_an_inventory_are_checked),
 		cmocka_unit_test(entries_of_the_rules_are_checked),

@@ -18,18 +18,18 @@ static void meet(const struct replog *r, struct replog_peer *p)
 {
 	p->next = r->last + 1;
 	p->match = p->told_committed = 0;
-	p->is_matched = p->needs_snapshot = p->is_snapshotting = false;
+	p->is_matched = p->is_whole = p->needs_snapshot = p->is_snapshotting = false;
 	p->call = 0;
 	p->retry_ms = 0;
 }
 
-void master_begin(struct replog *r)
+void sender_begin(struct replog *r)
 {
 	for (uint32_t i = 0; i < r->n_peers; i++)
 		meet(r, &r->peers[i]);
 }
 
-void master_peer(struct replog *r, const struct replog_input *in)
+void sender_peer(struct replog *r, const struct replog_input *in)
 {
 	struct replog_peer *p = find(r, in->server);
 
@@ -85,6 +85,7 @@ static void accepted(struct replog *r, struct replog_peer *p, uint64_t index)
 	p->next = index + 1;
 	p->is_matched = true;
 	p->told_committed = p->call_committed < index ? p->call_committed : index;
+	p->is_whole |= index >= p->call_whole;
 }
 
 /* Each time 'next' falls, until it is found or nothing before it is kept. */
@@ -97,7 +98,7 @@ static void refused(struct replog *r, struct replog_peer *p, uint64_t index)
 	if (index < p->call_previous)
 		p->next = index + 1;
 	else if (index >= r->first) /* an older epoch there: none of this run is there */
-		p->next = log_run_start(r, index);
+		p->next = entries_run_start(r, index);
 	else
 		p->needs_snapshot = true;
 	p->is_matched = false;
@@ -105,7 +106,7 @@ static void refused(struct replog *r, struct replog_peer *p, uint64_t index)
 		p->match = p->next - 1;
 }
 
-void master_answer(struct replog *r, const struct replog_input *in)
+void sender_answer(struct replog *r, const struct replog_input *in)
 {
 	struct replog_peer *p = answering(r, in);
 
@@ -119,7 +120,7 @@ void master_answer(struct replog *r, const struct replog_input *in)
 		refused(r, p, in->index);
 }
 
-void master_failed(struct replog *r, const struct replog_input *in)
+void sender_failed(struct replog *r, const struct replog_input *in)
 {
 	struct replog_peer *p = answering(r, in);
 
@@ -143,7 +144,10 @@ static uint64_t held_by_majority(const struct replog *r)
 		uint64_t match = is_self ? r->stored : r->peers[i].match;
 		uint32_t at;
 
-		if (is_self ? !r->is_voter : !r->peers[i].is_voter)
+		/* Before it had all that we have it may be a forgetful one, whose word is worth
+		 * nothing: it would vote for somebody else. */
+		if (is_self ? !r->is_voter
+			    : !r->peers[i].is_voter || !(r->peers[i].is_whole || MUTANT(9)))
 			continue;
 		for (at = n++; at > 0 && highest[at - 1] < match; at--)
 			highest[at] = highest[at - 1];
@@ -154,7 +158,7 @@ static uint64_t held_by_majority(const struct replog *r)
 
 /* An entry of an older epoch that a majority holds can still be given up under a later master; one
  * of this epoch cannot, nor what lies before it (Ongaro, 3.6.2). */
-void master_commit(struct replog *r)
+void sender_commit(struct replog *r)
 {
 	uint64_t index;
 
@@ -162,7 +166,7 @@ void master_commit(struct replog *r)
 		return;
 	index = held_by_majority(r);
 	assert(index <= r->last);
-	if (index > r->known && (log_epoch_at(r, index) == r->epoch || MUTANT(1)))
+	if (index > r->known && (entries_epoch_at(r, index) == r->epoch || MUTANT(1)))
 		r->known = index;
 }
 
@@ -179,7 +183,7 @@ static void fill(const struct replog *r, struct replog_peer *p, struct replog_ap
 
 	a->epoch = r->epoch;
 	a->previous_index = p->next - 1;
-	a->previous_epoch = log_epoch_at(r, a->previous_index);
+	a->previous_epoch = entries_epoch_at(r, a->previous_index);
 	a->committed = r->known;
 	a->last = r->last;
 	a->to_boot = p->boot;
@@ -206,12 +210,14 @@ static void fill(const struct replog *r, struct replog_peer *p, struct replog_ap
 	p->call_previous = a->previous_index;
 	p->call_last = end;
 	p->call_committed = a->committed;
+	p->call_whole = a->last;
 }
 
 static void send(struct replog *r, struct replog_peer *p, struct replog_output *out)
 {
 	struct replog_send *s = &out->sends[out->n_sends++];
-	bool is_joinable = p->next == 1 || log_epoch_at(r, p->next - 1) != 0;
+	bool is_joinable =
+		p->next >= r->first && (p->next == 1 || entries_epoch_at(r, p->next - 1) != 0);
 
 	s->to = p->id;
 	s->call = p->call = ++r->calls;
@@ -220,9 +226,10 @@ static void send(struct replog *r, struct replog_peer *p, struct replog_output *
 		fill(r, p, &s->append);
 }
 
-void master_send(struct replog *r, struct replog_output *out)
+void sender_send(struct replog *r, struct replog_output *out)
 {
-	if (!r->is_acting)
+	/* Its first entry is on its way; without it there is nothing that could be committed. */
+	if (!r->is_acting || entries_epoch_at(r, r->last) != r->epoch)
 		return;
 	for (uint32_t i = 0; i < r->n_peers; i++) {
 		struct replog_peer *p = &r->peers[i];

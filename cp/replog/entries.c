@@ -24,19 +24,19 @@ static bool is_kept(const struct replog *r, uint64_t index)
 	return index >= r->first && index <= r->last;
 }
 
-uint64_t log_epoch_at(const struct replog *r, uint64_t index)
+uint64_t entries_epoch_at(const struct replog *r, uint64_t index)
 {
 	if (is_kept(r, index))
 		return r->runs[run_of(r, index)].epoch;
 	return index == r->base ? r->base_epoch : 0;
 }
 
-struct election_position log_end(const struct replog *r)
+struct election_position entries_end(const struct replog *r)
 {
-	return (struct election_position){log_epoch_at(r, r->last), r->last};
+	return (struct election_position){entries_epoch_at(r, r->last), r->last};
 }
 
-uint64_t log_last_of(const struct replog *r, uint64_t epoch)
+uint64_t entries_last_of(const struct replog *r, uint64_t epoch)
 {
 	for (uint32_t i = r->n_runs; i > 0; i--)
 		if (r->runs[i - 1].epoch <= epoch)
@@ -44,12 +44,13 @@ uint64_t log_last_of(const struct replog *r, uint64_t epoch)
 	return r->base;
 }
 
-uint64_t log_run_start(const struct replog *r, uint64_t index)
+uint64_t entries_run_start(const struct replog *r, uint64_t index)
 {
 	return r->runs[run_of(r, index)].first;
 }
 
-bool log_has_room(const struct replog *r, uint64_t after, const struct replog_run *runs, uint32_t n)
+bool entries_has_room(const struct replog *r, uint64_t after, const struct replog_run *runs,
+		      uint32_t n)
 {
 	uint32_t n_kept = is_kept(r, after) ? run_of(r, after) + 1 : 0;
 
@@ -58,11 +59,11 @@ bool log_has_room(const struct replog *r, uint64_t after, const struct replog_ru
 	return n_kept + n <= REPLOG_RUNS_MAX;
 }
 
-void log_push(struct replog *r, uint64_t epoch, uint64_t n)
+void entries_push(struct replog *r, uint64_t epoch, uint64_t n)
 {
 	if (r->n_runs == 0 || r->runs[r->n_runs - 1].epoch != epoch) {
 		assert(r->n_runs < REPLOG_RUNS_MAX);
-		assert(log_epoch_at(r, r->last) <= epoch || MUTANT(6)); /* R2 */
+		assert(entries_epoch_at(r, r->last) <= epoch || MUTANT(6)); /* R2 */
 		r->runs[r->n_runs++] = (struct replog_run){epoch, r->last + 1};
 	}
 	r->last += n;
@@ -79,7 +80,7 @@ static void cut(struct replog *r, uint64_t last)
 		r->stored = last;
 }
 
-void log_give_up(struct replog *r, uint64_t from)
+void entries_give_up(struct replog *r, uint64_t from)
 {
 	assert(from > r->known || MUTANT(3)); /* R1 */
 	assert(from >= r->first && from <= r->last);
@@ -89,7 +90,7 @@ void log_give_up(struct replog *r, uint64_t from)
 	cut(r, r->last);
 }
 
-void log_become(struct replog *r, uint64_t index, uint64_t epoch)
+void entries_become(struct replog *r, uint64_t index, uint64_t epoch)
 {
 	r->base = r->last = index;
 	r->base_epoch = epoch;
@@ -100,13 +101,13 @@ void log_become(struct replog *r, uint64_t index, uint64_t epoch)
 	r->stored = r->known = r->committed = index;
 }
 
-void log_compact(struct replog *r, uint64_t below)
+void entries_compact(struct replog *r, uint64_t below)
 {
 	uint32_t n_gone = 0;
 
 	if (below <= r->first || below > r->committed + 1)
 		return;
-	r->base_epoch = log_epoch_at(r, below - 1);
+	r->base_epoch = entries_epoch_at(r, below - 1);
 	r->base = below - 1;
 	while (n_gone < r->n_runs &&
 	       (n_gone + 1 < r->n_runs ? r->runs[n_gone + 1].first <= below : r->last < below))
@@ -118,12 +119,12 @@ void log_compact(struct replog *r, uint64_t below)
 		r->runs[0].first = below;
 }
 
-void log_name_write(struct replog *r, struct replog_output *out)
+void entries_name_write(struct replog *r, struct replog_output *out)
 {
 	out->write = (struct replog_write){++r->writes, r->last};
 }
 
-void log_stored(struct replog *r, struct replog_write write)
+void entries_stored(struct replog *r, struct replog_write write)
 {
 	if (write.number < r->cut_write && write.last > r->cut_last && !MUTANT(7))
 		write.last = r->cut_last;
