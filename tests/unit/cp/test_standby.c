@@ -435,6 +435,20 @@ static void what_waits_at_the_end_is_told_so_once(void **state)
 	assert_int_equal(server(state, 1)->n_degraded, 20);
 }
 
+static void what_no_memory_was_left_for_comes_with_a_copy(void **state)
+{
+	played_alarm(&server(state, 1)->played, &(struct played_alarm){.element = 10,
+								       .token = first,
+								       .type = "link",
+								       .resource = "port 1",
+								       .severity = FEDMEM_MAJOR});
+	standby_send(server(state, 1)->standby, "r0", &(struct wire_replicate_request){0}, NULL,
+		     NULL);
+	assert_false(standby_is_whole(server(state, 1)->standby, "r0"));
+	standby_bed_wait_whole(*state, 1, "r0");
+	standby_bed_assert_same(*state, 1, 2, "r0");
+}
+
 static void what_waits_is_bounded(void **state)
 {
 	static char text[4000];
@@ -489,6 +503,7 @@ int main(void)
 		T(a_token_that_is_not_known_yet_is_waited_for),
 		T(without_a_standby_it_is_said_at_once),
 		T(what_waits_at_the_end_is_told_so_once),
+		T(what_no_memory_was_left_for_comes_with_a_copy),
 		T(what_waits_is_bounded),
 	};
 
