@@ -6,7 +6,8 @@
 #include "cp/archive/archive_private.h"
 #include "cp/core/core.h"
 
-#define RETRY_MS 1000
+#define RETRY_MS  1000
+#define SECOND_NS UINT64_C(1000000000)
 /* More own events than can wait: numbers that were given but did not come onto the disk are not
  * given again, a peer may have seen them. */
 #define NUMBER_STEP (UINT64_C(1) << 20)
@@ -54,7 +55,9 @@ static bool event_count(void *user, const void *key, size_t key_bytes, const voi
 /* How much there is of events, and the highest own number. */
 static int account(struct archive *a)
 {
-	uint64_t by_time = core_wall_ns() / 1000000000 * NUMBER_STEP;
+	uint64_t now_ns = core_wall_ns();
+	uint64_t by_time =
+		now_ns / SECOND_NS * NUMBER_STEP + now_ns % SECOND_NS * NUMBER_STEP / SECOND_NS;
 	struct store_state s;
 	uint8_t stored[8];
 	size_t n = sizeof(stored);

@@ -68,34 +68,35 @@ static int store(struct fetch *f, const struct wire_event_list *list)
 	return archive_commit(f->l->cfg.archive, b, on_stored, f);
 }
 
-/* A page without a place to go on from would be asked for for ever. */
-static bool go_on_behind(struct fetch *f, const struct wire_event_list *list)
+static int take(struct fetch *f, const struct wire_event_list *list)
 {
 	char *after;
+	int err;
 
+	/* A page that leads nowhere would be asked for for ever. */
 	if (list->is_more && strcmp(list->resume, f->after) == 0)
-		return false;
+		return -EBADMSG;
 	after = strdup(list->resume);
 	if (after == NULL)
-		return false;
+		return -ENOMEM;
+	err = store(f, list);
+	if (err < 0) {
+		free(after);
+		return err;
+	}
 	free(f->after);
 	f->after = after;
 	f->is_last = !list->is_more;
-	return true;
+	return 0;
 }
 
 static void on_answer(void *user, enum rpc_status status, const char *why, const uint8_t *bytes,
 		      size_t n)
 {
+	struct wire_event_list *list = NULL;
 	struct fetch *f = user;
-	struct wire_event_list *list;
 
-	if (status != RPC_OK || wire_event_list_unpack(bytes, n, &list) < 0) {
-		again_later(f);
-		return;
-	}
-	/* Stored before it is left behind: what was not comes again. */
-	if (store(f, list) < 0 || !go_on_behind(f, list))
+	if (status != RPC_OK || wire_event_list_unpack(bytes, n, &list) < 0 || take(f, list) < 0)
 		again_later(f);
 	wire_free(list);
 }

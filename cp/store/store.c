@@ -237,7 +237,6 @@ void store_look(struct store *s, struct store_state *out)
 
 static void store_free(struct store *s)
 {
-	batch_list_free(&s->done);
 	pthread_cond_destroy(&s->wake);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
@@ -259,6 +258,7 @@ void store_close(struct store *s)
 		pthread_mutex_unlock(&s->lock);
 		pthread_join(s->thread, NULL);
 		s->has_thread = false;
+		batch_list_free(&s->done); /* now: kept ones may be gone when the loop turns */
 	}
 	if (s->env != NULL)
 		mdb_env_close(s->env);

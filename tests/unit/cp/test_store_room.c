@@ -5,19 +5,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "tests/unit/cp/small_disk.h"
 #include "tests/unit/cp/store_fixture.h"
-
-#define DISK "size=12m"
 
 static bool is_disk_possible;
 static uint8_t value[50000];
@@ -27,8 +24,7 @@ static uint8_t value[50000];
 static int namespace_make(void **state)
 {
 	(void)state;
-	is_disk_possible = unshare(CLONE_NEWNS) == 0 &&
-			   mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+	is_disk_possible = small_disk_begin();
 	if (!is_disk_possible)
 		print_message("# no mount namespace: full disks are skipped\n");
 	return 0;
@@ -38,13 +34,13 @@ static int disk_make(void **state)
 {
 	if (store_fixture_make(state) != 0)
 		return -1;
-	return is_disk_possible ? mount("small", fx.dir, "tmpfs", 0, DISK) : 0;
+	return is_disk_possible ? small_disk_mount(fx.dir, "12m") : 0;
 }
 
 static int disk_remove(void **state)
 {
 	store_shut();
-	if (is_disk_possible && umount(fx.dir) != 0)
+	if (is_disk_possible && small_disk_unmount(fx.dir) != 0)
 		return -1;
 	return store_fixture_remove(state);
 }
@@ -53,37 +49,6 @@ static void disk_needed(void)
 {
 	if (!is_disk_possible)
 		skip();
-}
-
-static void filler_path(char path[96])
-{
-	snprintf(path, 96, "%s/filler", fx.dir);
-}
-
-/* Leaves less than a page, or so many octets. */
-static void disk_fill(size_t but)
-{
-	static uint8_t zeros[4096];
-	char path[96];
-	int fd;
-
-	filler_path(path);
-	fd = open(path, O_CREAT | O_WRONLY | O_APPEND, 0600);
-	assert_true(fd >= 0);
-	while (write(fd, zeros, sizeof(zeros)) > 0)
-		;
-	assert_int_equal(errno, ENOSPC);
-	if (but > 0)
-		assert_int_equal(ftruncate(fd, lseek(fd, 0, SEEK_END) - (off_t)but), 0);
-	close(fd);
-}
-
-static void disk_free(void)
-{
-	char path[96];
-
-	filler_path(path);
-	assert_int_equal(unlink(path), 0);
 }
 
 /* ---- What the tests write ---- */
@@ -152,11 +117,11 @@ static void a_full_disk_is_an_answer_and_ends_when_there_is_room(void **state)
 
 		store_open_ok();
 		assert_int_equal(store_put_wait(0, "before", "v", 1), 0);
-		disk_fill(left);
+		small_disk_fill(fx.dir, left);
 		first = put_until_full(0);
 		for (int again = 0; again < 3; again++)
 			assert_int_equal(put_until_full(first), first);
-		disk_free();
+		small_disk_free(fx.dir);
 		for (n = first; n < first + 10; n++)
 			assert_int_equal(put_number(n), 0);
 		all_there(0, n);
@@ -177,7 +142,7 @@ static void what_the_file_gave_back_can_be_used_on_a_full_disk(void **state)
 	store_open_ok();
 	for (n = 0; n < 60; n++)
 		assert_int_equal(put_number(n), 0);
-	disk_fill(0);
+	small_disk_fill(fx.dir, 0);
 	n = put_until_full(n);
 	delete_numbers(0, 40);
 	for (uint32_t i = n; i < n + 20; i++)
@@ -210,7 +175,7 @@ static void deleting_too_much_at_once_on_a_full_disk_is_an_answer(void **state)
 			assert_int_equal(store_batch_delete(deletes, 1, key, key_bytes), 0);
 	}
 	assert_int_equal(store_commit_wait(puts), 0);
-	disk_fill(0);
+	small_disk_fill(fx.dir, 0);
 	assert_int_equal(store_commit_wait(deletes), -ENOSPC);
 	assert_int_equal(store_get(fx.store, 1, "n000000", 7, value, &room), 0);
 	delete_numbers(0, 300);
@@ -258,7 +223,7 @@ static void reserved_room_is_there_when_the_disk_is_full(void **state)
 	fx.cfg.bytes_max = 8u << 20;
 	fx.cfg.is_reserved = true;
 	store_open_ok();
-	disk_fill(0);
+	small_disk_fill(fx.dir, 0);
 	n = put_until_full(0);
 	assert_true(n > 100);
 	store_shut();
