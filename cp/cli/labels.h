@@ -16,6 +16,8 @@ struct labels {
 	bool is_asked;
 };
 
+/* Asks for the names, once; when nobody answers ids have to do. */
+void labels_ask(struct labels *l);
 void label_of_server(char text[LABEL_BYTES], const struct wire_status *status, uint32_t id);
 /* The same, and asks for the names when they are needed. "1": nobody knows it. "-": id 0. */
 void label_find(struct labels *l, char text[LABEL_BYTES], uint32_t id);

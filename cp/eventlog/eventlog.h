@@ -99,6 +99,8 @@ int eventlog_place_create(struct eventlog_place **out, uint16_t self, const char
 bool eventlog_place_take(struct eventlog_place *p, const struct wire_event *e, uint16_t from);
 /* What that token says was told counts as told here too. -EINVAL, -ENOMEM: nothing changed. */
 int eventlog_place_join(struct eventlog_place *p, const char *token);
+/* Everything that this server holds counts as told: what comes from now on is new. */
+void eventlog_place_now(struct eventlog_place *p, struct eventlog *l);
 uint64_t eventlog_place_mark(const struct eventlog_place *p, uint16_t origin);
 /* More single numbers came than a token holds, so that the lowest of them and everything below
  * count as told, whether it was or not: whoever follows is told that something may be missing.

@@ -266,7 +266,7 @@ static void raise_marks(struct pager *p)
 }
 
 /* Everything that this server holds counts as told. */
-static void raise_to_now(struct eventlog_place *p, struct eventlog *l)
+void eventlog_place_now(struct eventlog_place *p, struct eventlog *l)
 {
 	uint16_t origins[SOURCES_MAX];
 	uint32_t n = archive_origins(l->cfg.archive, origins, SOURCES_MAX);
@@ -314,7 +314,7 @@ static int fill(struct pager *p)
 		return err;
 	if (p->q->is_newest) {
 		reverse(p->list);
-		raise_to_now(p->place, p->l);
+		eventlog_place_now(p->place, p->l);
 	} else {
 		raise_marks(p);
 	}

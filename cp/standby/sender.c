@@ -7,7 +7,10 @@
 
 #define JOIN_BYTES  (512u << 10) /* of changes that go together */
 #define CALL_MIN_MS 100
-#define TELL_AFTER  3 /* failures in a row */
+/* Nobody waits for a page: a standby that is away for a moment does not cost the pages before it.
+ */
+#define PAGE_WAIT_MS 5000
+#define TELL_AFTER   3 /* failures in a row */
 
 /* One request on its way. When the cell got another owner or standby meanwhile, 'c->request' is no
  * longer this one, and what comes back only ends it. */
@@ -107,15 +110,10 @@ static void told_set(struct standby_cell *c, bool is_told, const char *why)
 			 c->standby);
 }
 
-/* A page goes with what the copy that it belongs to has become. */
-static void page_ended(struct standby_cell *c, const struct standby_item *page, bool is_stored)
+static void page_stored(struct standby_cell *c, const struct standby_item *page)
 {
 	if (c->copy != COPY_RUNNING)
 		return;
-	if (!is_stored) {
-		copy_want(c);
-		return;
-	}
 	c->is_page_queued = false;
 	if (page->is_end) {
 		c->copy = COPY_WHOLE;
@@ -131,7 +129,7 @@ static void stored(struct standby_cell *c, struct standby_queue *items, bool is_
 	c->n_fails = 0;
 	told_set(c, false, "");
 	if (page != NULL)
-		page_ended(c, page, true);
+		page_stored(c, page);
 	if (is_copy_wanted && c->copy == COPY_WHOLE)
 		copy_want(c);
 	queue_end(c->s, items, false);
@@ -240,7 +238,7 @@ static int call(struct standby_cell *c, const uint8_t *bytes, size_t n, struct r
 
 	c->request = r;
 	c->sent_ms = core_now_ms();
-	age_ms = c->sent_ms - r->items.first->queued_ms;
+	age_ms = r->items.first->is_page ? 0 : c->sent_ms - r->items.first->queued_ms;
 	return cluster_call(c->s->cfg.cluster, c->standby, "Replicate", bytes, n,
 			    age_ms + CALL_MIN_MS < STANDBY_WAIT_MS
 				    ? (uint32_t)(STANDBY_WAIT_MS - age_ms)
@@ -279,18 +277,25 @@ static void send_idle(struct standby_cell *c)
 		send_request(c);
 }
 
+static bool is_expired(const struct standby_item *item, uint64_t now_ms)
+{
+	return now_ms > item->queued_ms + (item->is_page ? PAGE_WAIT_MS : STANDBY_WAIT_MS);
+}
+
 /* What waited too long is told so, and the copy has to be made anew. */
 static void expire(struct standby_cell *c, uint64_t now_ms)
 {
-	while (c->queue.first != NULL && now_ms > c->queue.first->queued_ms + STANDBY_WAIT_MS) {
-		struct standby_item *item = pop(&c->queue);
+	struct standby_queue kept = {.end = &kept.first}, expired = {.end = &expired.first};
+	struct standby_item *item;
 
-		if (item->is_page)
-			page_ended(c, item, false);
-		else
-			copy_want(c);
-		item_end(c->s, item, true);
-	}
+	while ((item = pop(&c->queue)) != NULL)
+		push(is_expired(item, now_ms) ? &expired : &kept, item);
+	while ((item = pop(&kept)) != NULL)
+		push(&c->queue, item);
+	if (expired.first == NULL)
+		return;
+	copy_want(c);
+	queue_end(c->s, &expired, true);
 }
 
 static bool is_sender(const struct standby_cell *c)

@@ -428,6 +428,22 @@ static void octets_that_are_no_entry_are_refused(void **state)
 	free(bytes);
 }
 
+/* They are small on the way and large in memory. */
+static void an_entry_of_nothing_but_empty_parts_is_refused(void **state)
+{
+	static const uint8_t tags[] = {0x42, 0x4a, 0x60}; /* cells, elements, servers */
+	uint8_t *bytes = calloc(1, REGISTRY_ENTRY_MAX);
+
+	for (uint32_t t = 0; t < sizeof(tags); t++) {
+		memcpy(bytes, (const uint8_t[]){0x08, WIRE_REGISTRY_CELLS + t}, 2);
+		for (uint32_t i = 2; i < REGISTRY_ENTRY_MAX; i += 2)
+			bytes[i] = tags[t];
+		registry_apply_bytes(bytes, REGISTRY_ENTRY_MAX);
+		assert_true(rf.outcome.is_refused);
+	}
+	free(bytes);
+}
+
 int main(void)
 {
 #define T(test)                                                                                    \
@@ -452,6 +468,7 @@ int main(void)
 		T(a_server_is_drained_until_it_is_no_longer),
 		T(masters_failures_and_returns_are_events),
 		T(octets_that_are_no_entry_are_refused),
+		T(an_entry_of_nothing_but_empty_parts_is_refused),
 	};
 #undef T
 #undef T3

@@ -101,6 +101,35 @@ static void a_repeat_after_a_lost_answer_doubles_nothing(void **state)
 	assert_int_equal(standby_bed_events(*state, 2, 1), 1);
 }
 
+struct made {
+	struct cluster *c;
+	uint32_t n;
+};
+
+static bool is_made(void *user)
+{
+	const struct made *m = user;
+
+	return fake_calls_made(m->c, 2) > m->n;
+}
+
+static void what_is_sent_again_stays_ahead_of_what_came_meanwhile(void **state)
+{
+	struct made made = {server(state, 1)->played.cluster, 0};
+
+	made.n = fake_calls_made(made.c, 2);
+	fake_calls_fate(made.c, 2, FAKE_CALLS_FAIL);
+	standby_bed_alarm(*state, 1, 10, "port 1", FEDMEM_MAJOR);
+	standby_bed_wait(*state, is_made, &made);
+	standby_bed_alarm(*state, 1, 10, "port 1", FEDMEM_CLEARED);
+	made.n++;
+	standby_bed_wait(*state, is_made, &made);
+	fake_calls_fate(made.c, 2, FAKE_CALLS_GO);
+	standby_bed_wait(*state, all_done, server(state, 1));
+	assert_int_equal(server(state, 1)->n_degraded, 0);
+	standby_bed_assert_same(*state, 1, 2, "r0");
+}
+
 /* ---- Gaps and copies ---- */
 
 static void a_standby_that_was_away_gets_exactly_what_the_owner_has(void **state)
@@ -241,6 +270,22 @@ static void an_interrupted_copy_loses_no_alarm(void **state)
 	standby_bed_wait_whole(*state, 1, "r0");
 	standby_bed_assert_same(*state, 1, 2, "r0");
 	assert_true(sync_of(state, 2).is_complete);
+}
+
+static void a_new_standby_gets_every_page(void **state)
+{
+	many_alarms(state, "port 1", FEDMEM_MAJOR);
+	standby_bed_wait(*state, all_done, server(state, 1));
+	/* What was kept under another token is void. */
+	played_alarm(&server(state, 1)->played, &(struct played_alarm){.element = 40,
+								       .token = {7, 7},
+								       .type = "link",
+								       .resource = "old",
+								       .severity = FEDMEM_MAJOR});
+	standby_bed_map(*state, "r0", 1, 3, first);
+	standby_bed_wait_whole(*state, 1, "r0");
+	assert_int_equal(n_lines(standby_bed_archive(*state, 3, "r0")), MANY / 30);
+	standby_bed_assert_same(*state, 1, 3, "r0");
 }
 
 static void a_change_between_two_pages_is_not_lost(void **state)
@@ -443,11 +488,13 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_change_is_done_when_the_standby_has_it_on_disk),
 		T(changes_arrive_in_their_order_and_once),
+		T(what_is_sent_again_stays_ahead_of_what_came_meanwhile),
 		T(a_repeat_after_a_lost_answer_doubles_nothing),
 		T(a_standby_that_was_away_gets_exactly_what_the_owner_has),
 		T(what_the_owner_does_not_have_is_given_up_with_the_copy),
 		T(the_sync_record_says_whole_only_from_the_end_of_a_copy_on),
 		M(an_interrupted_copy_loses_no_alarm),
+		M(a_new_standby_gets_every_page),
 		M(a_change_between_two_pages_is_not_lost),
 		T(only_the_owner_under_the_token_that_is_known_is_stored),
 		T(who_has_just_lost_the_cell_is_not_stored_any_more),

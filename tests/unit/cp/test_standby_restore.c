@@ -396,6 +396,19 @@ static void a_cold_start_restores_from_the_own_archive(void **state)
 	assert_int_equal(server(state, 1)->n_partial, 0);
 }
 
+static void an_archive_that_was_lost_is_written_again_from_the_memory(void **state)
+{
+	history(state);
+	standby_bed_kill(*state, 1);
+	fake_archive_clear(server(state, 1)->archive);
+	standby_bed_start(*state, 1);
+	standby_bed_wait_whole(*state, 1, "r0");
+	standby_bed_assert_same(*state, 1, 1, "r0");
+	standby_bed_assert_same(*state, 1, 2, "r0");
+	assert_int_equal(server(state, 1)->n_restored, 1); /* nothing was to be restored */
+	assert_true(sync_of(state, 1).is_owner);
+}
+
 static void an_owner_without_its_archive_gets_everything_from_its_standby(void **state)
 {
 	char *were;
@@ -565,6 +578,7 @@ int main(void)
 		T(an_element_takes_its_alarms_into_its_new_cell),
 		T(an_element_between_two_cells_of_one_server_keeps_its_alarms),
 		T(a_cold_start_restores_from_the_own_archive),
+		T(an_archive_that_was_lost_is_written_again_from_the_memory),
 		T(an_owner_without_its_archive_gets_everything_from_its_standby),
 		T(a_server_that_was_no_standby_asks_all_and_says_nothing_misses),
 		T(a_standby_that_is_not_sure_says_so),
