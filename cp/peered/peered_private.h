@@ -13,7 +13,6 @@ struct ack;
 
 struct peered {
 	struct peered_config cfg;
-	uint16_t self; /* also when the cluster has ended */
 	struct rpc_method methods[PEERED_METHODS];
 	struct stored stored;
 	struct fanout_source store;
@@ -27,6 +26,8 @@ void status_get_stored(struct rpc_call *call, const uint8_t *bytes, size_t n, vo
 void element_get(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user);
 void dp_stats_get(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user);
 void events_list(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user);
+/* Those that wait are answered when whoever stores them ends. */
+void ack_leave_all(struct peered *p);
 void ack_alarm(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user);
 void order_import(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user);
 void order_adopt(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user);
