@@ -161,19 +161,58 @@ unsigned long long shell_status(int i, const char *word)
 	return strtoull(value + strlen(wanted), NULL, 10);
 }
 
+static const char *last_heard(int i, const char *beginning)
+{
+	const char *last = NULL, *line = find(shells[i].said, beginning);
+
+	for (; line != NULL; line = find(strchr(line, '\n') + 1, beginning))
+		last = line;
+	return last;
+}
+
+/* Once. */
+static const char *command(int i, const char *id, const char *line)
+{
+	uint64_t end_ms = core_now_ms() + WAIT_MS;
+	char wanted[80];
+	uint32_t before;
+
+	snprintf(wanted, sizeof(wanted), "done %s ", id);
+	before = shell_count(i, wanted);
+	shell_say(i, "%s", line);
+	while (shell_count(i, wanted) == before) {
+		if (core_now_ms() > end_ms)
+			fail_msg("server %d never answered: %s", i, line);
+		take_in(i, 100);
+	}
+	return last_heard(i, wanted) + strlen(wanted);
+}
+
+const char *shell_try(int i, const char *id, const char *format, ...)
+{
+	char line[200];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	return command(i, id, line);
+}
+
 const char *shell_command(int i, const char *id, const char *format, ...)
 {
-	char line[200], wanted[80];
+	char line[200];
 	va_list args;
 	const char *done;
 
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
-	shell_say(i, "%s", line);
-	snprintf(wanted, sizeof(wanted), "done %s ", id);
-	done = shell_heard(i, wanted);
-	return done + strlen(wanted);
+	do {
+		UNTIL(is_leading(i));
+		done = command(i, id, line);
+	} while (strncmp(done, "err=", 4) == 0);
+	return done;
 }
 
 void shell_kill(int i)
