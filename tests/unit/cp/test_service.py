@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A stock gRPC client, generated from our proto, against one real control plane. TAP on standard output.
 
-usage: test_service.py BELLWETHER_CP PROTO_FOLDER
+usage: test_service.py BELLWETHER_CP PLAYED_DP PROTO_FOLDER
 """
 import importlib
 import os
@@ -49,15 +49,16 @@ def wait_for(what, condition):
 class Bench:
     """One server in a folder of its own, and a client of it."""
 
-    def __init__(self, program, proto, folder):
-        self.program, self.folder, self.process = program, folder, None
+    def __init__(self, program, played_dp, proto, folder):
+        self.program, self.played_dp, self.folder = program, played_dp, folder
+        self.process = self.dp = None
         subprocess.run(["protoc", f"--proto_path={proto}", f"--python_out={folder}", "bellwether.proto"], check=True)
         sys.path.insert(0, str(folder))
         self.pb = importlib.import_module("bellwether_pb2")
         self.channel = None
 
     def write(self):
-        (self.folder / "secret").write_text("0123456789abcdef0123456789abcdef\n")
+        (self.folder / "secret").write_text("0123456789abcdef" * 4 + "\n")
         (self.folder / "secret").chmod(0o600)
         (self.folder / "rules.yaml").write_text("rules: []\n")
         (self.folder / "inventory.yaml").write_text("elements:\n" + "".join(
@@ -82,6 +83,8 @@ memory: {{elements_max: 64, alarms_max: 64, cells_max: 16, rules_max: 1, unknown
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen([self.program, "--config", "bellwether.yaml"], cwd=self.folder, stderr=log,
                                             stdout=log)
+            self.dp = subprocess.Popen([self.played_dp, "bellwether.yaml"], cwd=self.folder, stderr=log, text=True,
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.channel = grpc.insecure_channel(f"{ADDRESS}:7400", options=[
             ("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 100)])
         wait_for("the server to lead and own", self.is_settled)
@@ -92,11 +95,14 @@ memory: {{elements_max: 64, alarms_max: 64, cells_max: 16, rules_max: 1, unknown
         code = self.process.wait(timeout=SECONDS)
         self.process = None
         tap.expect(code == 0, f"the server ended with {code}")
+        self.dp.stdin.close()
+        tap.expect(self.dp.wait(timeout=SECONDS) == 0, "the played data plane failed")
 
     def end(self):
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
+        for process in (self.process, self.dp):
+            if process is not None and process.poll() is None:
+                process.kill()
+                process.wait()
 
     def call(self, service, method, **fields):
         request, reply = UNARY[service][method]
@@ -111,6 +117,12 @@ memory: {{elements_max: 64, alarms_max: 64, cells_max: 16, rules_max: 1, unknown
                                          request_serializer=getattr(self.pb, request).SerializeToString,
                                          response_deserializer=getattr(self.pb, reply).FromString)
         return stub(getattr(self.pb, request)(**fields), timeout=SECONDS)
+
+    def play(self, line):
+        self.dp.stdin.write(line + "\n")
+        self.dp.stdin.flush()
+        answer = self.dp.stdout.readline()
+        tap.expect(answer == "done\n", answer)
 
     def refused(self, service, method, **fields):
         """The status of a call that fails, and its words."""
@@ -241,6 +253,28 @@ def watch_on_alarms_begins_with_heard(b):
     watch.cancel()
 
 
+def acknowledged_alarm_shows_it_in_memory_and_store(b):
+    watch = b.watch("WatchAlarms")
+    b.play("raise 4 linkDown if7")
+    raised = next(e for e in watch if e.kind == "raised")
+    tap.expect(raised.alarm.element == "e4" and raised.alarm.resource == "if7", raised)
+    command = b.pb.Command(request_id="ack-1", operator="ada")
+    fields = {"element": "e4", "type": "linkDown", "resource": "if7", "is_ack": True, "text": "on it"}
+    first = b.call("Peered", "AckAlarm", command=command, **fields)
+    tap.expect(first.is_done and first.is_degraded and first.index > 0, first)
+    again = b.call("Peered", "AckAlarm", command=command, **fields)
+    tap.expect(again.is_repeat and again.index == first.index, again)
+    said = next(e for e in watch if e.kind == "acknowledged")
+    tap.expect(said.alarm.operator_state == "ack" and said.alarm.operator == "ada", said)
+    watch.cancel()
+    for service in ("Federated", "Peered"):
+        alarms = b.call(service, "ListAlarms").alarms
+        tap.expect(len(alarms) == 1, alarms)
+        alarm = alarms[0]
+        tap.expect((alarm.operator_state, alarm.operator, alarm.operator_text) == ("ack", "ada", "on it"), alarm)
+        tap.expect(alarm.source == ("memory" if service == "Federated" else "store"), alarm)
+
+
 def what_is_no_message_is_an_invalid_argument(b):
     raw = b.channel.unary_unary("/bellwether.Peered/ListEvents", request_serializer=bytes,
                                 response_deserializer=bytes)
@@ -271,19 +305,22 @@ TESTS = [status_tells_servers_cells_and_the_store, memory_and_store_list_the_sam
          element_is_found_by_name_and_by_id, adopted_element_is_there_and_a_repeat_gets_the_same_answer,
          refusals_say_why, moved_element_is_in_its_new_region, imported_elements_are_counted,
          event_log_tells_the_story_in_pages_of_any_size, watch_with_a_token_misses_nothing_and_doubles_nothing,
-         watch_on_alarms_begins_with_heard, what_is_no_message_is_an_invalid_argument,
+         watch_on_alarms_begins_with_heard, acknowledged_alarm_shows_it_in_memory_and_store, what_is_no_message_is_an_invalid_argument,
          restarted_server_has_inventory_and_events, repeat_after_a_restart_gets_the_answer_of_then]
 
 
 def main():
     with tempfile.TemporaryDirectory(prefix="bellwether-service-") as folder:
-        bench = Bench(sys.argv[1], sys.argv[2], pathlib.Path(folder))
+        bench = Bench(sys.argv[1], sys.argv[2], sys.argv[3], pathlib.Path(folder))
         bench.write()
         try:
             bench.start()
-            code = tap.run(TESTS, bench, lambda: print((bench.folder / "log").read_text(), file=sys.stderr))
+            code = tap.run(TESTS, bench)
             bench.stop()
             return code
+        except Exception:
+            print((bench.folder / "log").read_text(), file=sys.stderr)
+            raise
         finally:
             bench.end()
 
