@@ -192,7 +192,7 @@ enum cli_exit verb_event_list(struct session *s, char **args, int n_args)
 	if (result == CLI_DONE && l.json != NULL)
 		result = json_print(json_of_listing(&l), session_out(s), session_err(s));
 	if (result == CLI_DONE) {
-		labels_say_silent(&l.labels, l.silent.ids, l.silent.n);
+		labels_say_silent(&l.labels, true, l.silent.ids, l.silent.n);
 		resume_say(s, l.after);
 	}
 	free(l.after);

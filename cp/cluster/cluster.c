@@ -9,14 +9,17 @@
 #include "cp/wire/wire.h"
 
 #define BEATS_LOG_MS 60000
+#define BOOT_BASE_MS UINT64_C(1735689600000) /* 2025; the numbers last until 2059 */
+#define BOOT_UNIT_MS 250
 
 uint32_t cluster_next_boot(uint32_t stored)
 {
 	if (stored != 0)
 		return stored + 1;
-	/* Nothing is stored: the first start, or the directory was lost. A start takes longer than
-	 * a second on average, so the time is ahead of any number that was counted up before. */
-	return (uint32_t)(core_wall_ns() / 1000000000u) | 1;
+	/* Nothing is stored: the first start, or the directory was lost. A life lasts longer than a
+	 * quarter of a second on average, so the time is ahead of any number that was counted up
+	 * before. */
+	return (uint32_t)((core_wall_ns() / 1000000u - BOOT_BASE_MS) / BOOT_UNIT_MS) + 1;
 }
 
 void cluster_die(const char *what, int err)

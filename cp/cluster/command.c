@@ -119,6 +119,15 @@ static int command_put(struct cluster *c, struct command *command,
 	return replica_append(c, &timed, &command->index);
 }
 
+/* What is left is for the vote, and for what the master itself has to put. */
+static bool is_store_full(const struct cluster *c)
+{
+	struct store_state state;
+
+	store_look(c->store, &state);
+	return state.bytes_used > state.bytes_max / 4 * 3;
+}
+
 int cluster_command(struct cluster *c, const struct wire_registry_entry *entry,
 		    void (*done)(void *user, int err, const struct registry_outcome *outcome),
 		    void *user)
@@ -130,15 +139,18 @@ int cluster_command(struct cluster *c, const struct wire_registry_entry *entry,
 
 	if (strlen(request_id) > WIRE_REQUEST_ID_MAX)
 		return -EINVAL;
-	if (!c->role.is_acting || !member_is_acting(c) || !replog_may_append(&c->replog))
+	if (!c->role.is_acting || !member_is_acting(c) || !replog_may_append(&c->replog) ||
+	    c->plan_epoch != c->role.epoch)
 		return -EAGAIN;
 	if (request_id[0] != '\0' && registry_request(c->registry, request_id, &outcome)) {
 		outcome.is_repeat = true;
 		done(user, 0, &outcome);
 		return 0;
 	}
-	if (c->n_commands >= CLUSTER_COMMANDS_MAX)
+	if (c->n_commands >= CLUSTER_COMMANDS_MAX || c->tail.bytes > CLUSTER_TAIL_BYTES)
 		return -ENOBUFS;
+	if (is_store_full(c))
+		return -ENOSPC;
 	command = calloc(1, sizeof(*command));
 	if (command == NULL)
 		return -ENOMEM;

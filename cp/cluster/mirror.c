@@ -309,7 +309,7 @@ void mirror_follow(struct cluster *c, const struct registry_effects *effects)
 	uint32_t n_were = c->n_cells;
 	bool is_renumbered;
 
-	if (!effects->is_map_changed && !effects->is_inventory_changed)
+	if ((!effects->is_map_changed && !effects->is_inventory_changed) || c->is_reconcile_wanted)
 		return;
 	next = cells_make(c);
 	if (next == NULL)
@@ -340,14 +340,32 @@ void mirror_follow(struct cluster *c, const struct registry_effects *effects)
 	free(were);
 }
 
+/* The segment becomes what the registry says, whatever was in it. */
+static void reconcile(struct cluster *c)
+{
+	struct registry_effects all = {.is_map_changed = true, .is_inventory_changed = true};
+
+	c->is_reconcile_wanted = false;
+	strangers_remove(c);
+	mirror_follow(c, &all);
+	elements_tell(c); /* where the cells themselves are the same */
+}
+
+/* Does the registry hold again what the cluster has? Entry by entry it passes through all that ever
+ * was, which the data plane must not follow. */
+static bool is_caught_up(const struct cluster *c)
+{
+	return !registry_is_empty(c->registry) && replog_may_vote(&c->replog) &&
+	       replog_may_lead(&c->replog) &&
+	       registry_applied(c->registry) == replog_last(&c->replog);
+}
+
 void mirror_turn(struct cluster *c)
 {
-	/* What the segment holds beyond the inventory may still come: an empty registry is filled
-	 * by its master. */
-	if (c->is_reconcile_wanted && !registry_is_empty(c->registry) && replica_is_committed(c) &&
-	    registry_applied(c->registry) == replog_committed(&c->replog)) {
-		c->is_reconcile_wanted = false;
-		strangers_remove(c);
+	if (c->is_reconcile_wanted && is_caught_up(c)) {
+		reconcile(c);
+		if (c->listener.changed != NULL)
+			c->listener.changed(c->listener.user);
 	}
 	if (c->listener.gained == NULL && c->is_loop_turning)
 		all_restored(c);
@@ -371,7 +389,6 @@ static int segment_cells_read(struct cluster *c)
 
 int mirror_start(struct cluster *c)
 {
-	struct registry_effects all = {.is_map_changed = true, .is_inventory_changed = true};
 	int err = segment_cells_read(c);
 
 	if (err != 0)
@@ -382,11 +399,8 @@ int mirror_start(struct cluster *c)
 	/* A registry that was lost comes back from the others; until then the data plane goes on
 	 * with what it was told before. */
 	c->is_reconcile_wanted = registry_is_empty(c->registry);
-	if (c->is_reconcile_wanted)
-		return 0;
-	strangers_remove(c);
-	mirror_follow(c, &all);
-	elements_tell(c); /* where the cells themselves are the same */
+	if (!c->is_reconcile_wanted)
+		reconcile(c);
 	return 0;
 }
 

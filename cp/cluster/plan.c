@@ -31,10 +31,23 @@ static void epoch_begin(struct cluster *c)
 		.kind = WIRE_REGISTRY_EPOCH, .server = c->self, .was = c->last_master};
 	uint64_t last = replog_last(&c->replog);
 
-	if (put(c, &entry) == 0)
+	c->epoch_index = put(c, &entry);
+	if (c->epoch_index == 0)
 		return;
 	c->plan_epoch = c->role.epoch;
 	c->plan_after = c->record_after = last;
+	c->is_replan_wanted = true;
+}
+
+void plan_give_up(struct cluster *c, uint64_t from)
+{
+	if (c->epoch_index >= from)
+		c->plan_epoch = 0;
+	if (c->plan_after >= from)
+		c->plan_after = from - 1;
+	if (c->record_after >= from)
+		c->record_after = from - 1;
+	c->seed_epoch = 0;
 	c->is_replan_wanted = true;
 }
 

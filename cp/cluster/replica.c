@@ -210,7 +210,7 @@ static void appending_give_up(struct cluster *c)
 	c->appending = NULL;
 	c->n_appending = 0;
 	tail_give_up(&c->tail, last + 1);
-	c->plan_epoch = 0;
+	plan_give_up(c, last + 1);
 	command_give_up(c, last + 1);
 }
 
@@ -344,7 +344,7 @@ static void compact_if_due(struct cluster *c)
 		return;
 	/* Entries may be large: fewer of them stay then. */
 	if (c->log_bytes > LOG_BYTES_KEPT)
-		kept = REGISTRY_LOG_KEPT / 64;
+		kept = REGISTRY_LOG_KEPT / 256;
 	in.index = replog_compact_below(&c->replog, c->state_stored, kept);
 	if (in.index == 0)
 		return;

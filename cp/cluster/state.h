@@ -34,6 +34,8 @@
 #define CLUSTER_PROBES_MAX   64	 /* that peers asked for, at once */
 #define CLUSTER_WAITING_MAX  64	 /* requests that wait for the disk */
 #define CLUSTER_COMMANDS_MAX 256 /* under way */
+#define CLUSTER_TAIL_BYTES                                                                         \
+	(8u << 20)		 /* of entries that are not applied; then no command is taken */
 #define CLUSTER_UPKEEP_MS    100 /* lease word, data plane's beat, what is due */
 #define CLUSTER_LEASE_MS     1000
 #define CLUSTER_DP_SILENT_MS 1000
@@ -158,7 +160,7 @@ struct cluster {
 	struct command *commands; /* lowest index first */
 	uint32_t n_commands;
 	bool is_replan_wanted;
-	uint64_t plan_epoch;		   /* whose EPOCH entry was put */
+	uint64_t plan_epoch, epoch_index;  /* whose EPOCH entry was put, and where */
 	uint64_t plan_after, record_after; /* entries that must be applied before the next plan, and
 					      before failures are looked at again */
 	uint64_t seed_epoch;		   /* in which the seed was put, or need not be */
@@ -170,7 +172,8 @@ struct cluster {
 	struct wanderer *wanderers;
 	uint32_t n_wanderers;
 	bool is_mirroring, is_cells_changed; /* a change inside a change is published with it */
-	bool is_reconcile_wanted; /* the segment holds what is not known any more, or not yet */
+	bool is_reconcile_wanted; /* the registry began empty: the segment stays as it is until it
+				     is filled */
 	uint32_t relay_boot, relay_boot_stored; /* announced (0: not yet); on disk */
 	bool is_relay_storing;
 	uint32_t relay_wanted; /* the wish that the write under way meets */
@@ -260,6 +263,7 @@ void command_turn(struct cluster *c); /* cancels them when this server is no lon
 
 /* plan.c */
 void plan_turn(struct cluster *c, uint64_t now_ms);
+void plan_give_up(struct cluster *c, uint64_t from); /* what it put there is gone */
 
 /* mirror.c */
 /* The registry's elements and cells into the segment. */

@@ -36,13 +36,16 @@ int tail_push(struct tail *t, uint64_t epoch, const uint8_t *bytes, size_t n)
 	if (n > 0)
 		memcpy(copy, bytes, n);
 	t->entries[t->n++] = (struct tail_entry){epoch, copy, n};
+	t->bytes += n;
 	return 0;
 }
 
 void tail_give_up(struct tail *t, uint64_t from)
 {
-	while (t->n > 0 && t->first + t->n > from)
-		free(t->entries[--t->n].bytes);
+	while (t->n > 0 && t->first + t->n > from) {
+		t->bytes -= t->entries[--t->n].n;
+		free(t->entries[t->n].bytes);
+	}
 	if (t->n == 0 && from < t->first)
 		t->first = from; /* what was given up had left already */
 }
@@ -51,8 +54,10 @@ void tail_drop(struct tail *t, uint64_t below)
 {
 	uint32_t n = 0;
 
-	while (n < t->n && t->first + n < below)
+	while (n < t->n && t->first + n < below) {
+		t->bytes -= t->entries[n].n;
 		free(t->entries[n++].bytes);
+	}
 	if (n == 0)
 		return;
 	memmove(t->entries, t->entries + n, (t->n - n) * sizeof(*t->entries));

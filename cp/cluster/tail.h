@@ -21,6 +21,7 @@ struct tail {
 	struct tail_entry *entries;
 	uint64_t first; /* index of entries[0]; of the next one to come when there is none */
 	uint32_t n, room;
+	size_t bytes; /* of all entries */
 };
 
 void tail_init(struct tail *t, uint64_t first);

@@ -67,7 +67,8 @@ bool replog_may_append(const struct replog *r)
 {
 	struct replog_run run = {.epoch = r->epoch};
 
-	return r->is_acting && replog_may_lead(r) && entries_has_room(r, r->last, &run, 1);
+	return r->is_acting && replog_may_lead(r) && r->epoch != 0 &&
+	       r->epoch >= entries_epoch_at(r, r->last) && entries_has_room(r, r->last, &run, 1);
 }
 
 uint64_t replog_last(const struct replog *r)

@@ -22,7 +22,7 @@ static struct replog r;
 static struct replog_output out;
 static uint64_t now;
 
-static struct replog_config config(void)
+static inline struct replog_config config(void)
 {
 	return (struct replog_config){
 		.self = SELF,
@@ -33,7 +33,7 @@ static struct replog_config config(void)
 	};
 }
 
-static void start(const struct replog_durable *d)
+static inline void start(const struct replog_durable *d)
 {
 	struct replog_config cfg = config();
 
@@ -42,7 +42,7 @@ static void start(const struct replog_durable *d)
 }
 
 /* A log of entries 1..last of epoch 1, of which the state is that after 'base'. */
-static void start_with(uint64_t last, uint64_t base)
+static inline void start_with(uint64_t last, uint64_t base)
 {
 	start(&(struct replog_durable){.base = base,
 				       .base_epoch = base > 0,
@@ -52,31 +52,31 @@ static void start_with(uint64_t last, uint64_t base)
 				       .n_runs = last > 0});
 }
 
-static void step(struct replog_input in)
+static inline void step(struct replog_input in)
 {
 	in.now_ms = now;
 	replog_step(&r, &in, &out);
 }
 
-static void role(uint16_t master, uint64_t epoch, bool is_acting)
+static inline void role(uint16_t master, uint64_t epoch, bool is_acting)
 {
 	step((struct replog_input){
 		.event = REPLOG_EV_ROLE, .master = master, .epoch = epoch, .is_acting = is_acting});
 }
 
-static void stored(struct replog_write write)
+static inline void stored(struct replog_write write)
 {
 	step((struct replog_input){.event = REPLOG_EV_STORED, .write = write});
 }
 
 /* The write of the last output. */
-static void store(void)
+static inline void store(void)
 {
 	assert_int_not_equal(out.write.number, 0);
 	stored(out.write);
 }
 
-static void append(uint32_t n)
+static inline void append(uint32_t n)
 {
 	step((struct replog_input){.event = REPLOG_EV_APPENDED, .n = n});
 }
