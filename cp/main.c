@@ -2,6 +2,7 @@
  * the loop, and destroys them in reverse. */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,22 +14,28 @@
 #include <uv.h>
 
 #include "cp/alarm/alarm.h"
+#include "cp/archive/archive.h"
+#include "cp/checkpoint/checkpoint.h"
 #include "cp/cluster/cluster.h"
 #include "cp/core/core.h"
+#include "cp/eventlog/eventlog.h"
 #include "cp/federated/federated.h"
 #include "cp/inventory/inventory.h"
 #include "cp/memory/memory.h"
 #include "cp/peered/peered.h"
-#include "cp/rpc/rpc.h"
 #include "cp/registry/registry.h"
+#include "cp/rpc/rpc.h"
+#include "cp/standby/standby.h"
 #include "cp/store/store.h"
 #include "dp/conf/conf.h"
 #include "dp/fedmem/fedmem.h"
 #include "dp/seal/seal.h"
 
 #define CONFIG_FILE "/etc/bellwether/bellwether.yaml"
-#define STATE_BYTES (UINT64_C(64) << 20) /* of what must always have room */
-#define METHODS_MAX 32
+/* Of what must always have room: the vote, the log and the registry's tables. */
+#define STATE_BYTES	 (UINT64_C(64) << 20)
+#define STATE_BYTES_EACH UINT64_C(512) /* element */
+#define METHODS_MAX	 32
 
 struct server {
 	struct conf *conf;
@@ -42,6 +49,11 @@ struct server {
 	struct inventory *inventory;
 	struct cluster *cluster;
 	struct memory *memory;
+	struct archive *archive;
+	bool is_archive_new;
+	struct standby *standby;
+	struct eventlog *eventlog;
+	struct checkpoint *checkpoint;
 	struct federated *federated;
 	struct peered *peered;
 	struct rpc_server *rpc;
@@ -136,62 +148,216 @@ static int memory_open(struct server *s)
 	return err;
 }
 
+/* What cannot be used is kept under another name: the registry comes back from the peers, and what
+ * was in it can still be looked at. */
+static int state_set_aside(struct server *s, const char *reason, const char *why)
+{
+	char name[64];
+	int err = store_set_aside(s->conf->state_dir, reason, name, sizeof(name));
+
+	if (err != 0)
+		core_log(CORE_ERROR, "store: not set aside dir=%s error=%s why=%s",
+			 s->conf->state_dir, strerror(-err), why);
+	else
+		core_log(CORE_WARNING, "store: set aside dir=%s as=%s why=%s", s->conf->state_dir,
+			 name, why);
+	return err;
+}
+
 static int store_start(struct server *s)
 {
-	char why[256] = "";
 	const struct store_config cfg = {
 		.dir = s->conf->state_dir,
-		.bytes_max = STATE_BYTES,
+		.bytes_max = STATE_BYTES + STATE_BYTES_EACH * s->conf->memory.sizes.elements_max,
 		.is_reserved = true,
 		.n_tables = REGISTRY_TABLES,
 		.version = REGISTRY_VERSION,
 	};
+	char why[256] = "";
 	int err = store_open(&s->store, &s->loop, &cfg, why, sizeof(why));
 
+	if (err == STORE_DAMAGED || err == STORE_OTHER_VERSION) {
+		err = state_set_aside(s, err == STORE_DAMAGED ? "damaged" : "version", why);
+		if (err == 0)
+			err = store_open(&s->store, &s->loop, &cfg, why, sizeof(why));
+	}
 	if (err != 0)
 		core_log(CORE_ERROR, "store: not opened why=%s", why);
-	return err;
+	return err > 0 ? -EBADMSG : err;
 }
 
-static int cluster_start(struct server *s)
+static int cluster_make(struct server *s, char *why, size_t why_bytes)
 {
 	struct cluster_config cfg = {
 		.loop = &s->loop,
 		.conf = s->conf,
-		.inventory = s->elements,
+		.seed = s->elements,
 		.fedmem = s->fedmem,
 		.store = s->store,
 		.client = s->client,
 	};
+	int err = inventory_create(&s->inventory);
 
-	return cluster_create(&s->cluster, &cfg);
+	if (err != 0)
+		return err;
+	cfg.inventory = s->inventory;
+	return cluster_create(&s->cluster, &cfg, why, why_bytes);
 }
 
-/* What answers clients stands on the cluster's word and the segment's content. */
+static int cluster_start(struct server *s)
+{
+	char why[256] = "";
+	int err = cluster_make(s, why, sizeof(why));
+
+	if (err != -EBADMSG)
+		return err;
+	inventory_destroy(s->inventory);
+	s->inventory = NULL;
+	store_close(s->store);
+	s->store = NULL;
+	err = state_set_aside(s, "damaged", why);
+	if (err == 0)
+		err = store_start(s);
+	return err == 0 ? cluster_make(s, why, sizeof(why)) : err;
+}
+
+/* ---- What must survive ---- */
+
+static int archive_start(struct server *s)
+{
+	char dir[PATH_MAX], why[256] = "";
+	const struct archive_config cfg = {
+		.loop = &s->loop,
+		.dir = dir,
+		.self = s->conf->server,
+		.bytes_max = (uint64_t)s->conf->store.archive_mb << 20,
+		.events_bytes_max = (uint64_t)s->conf->store.events_mb << 20,
+		.events_keep_s = (uint64_t)s->conf->store.events_keep_hours * 3600,
+	};
+	int err = -ENAMETOOLONG;
+
+	if (snprintf(dir, sizeof(dir), "%s/archive", s->conf->state_dir) < (int)sizeof(dir))
+		err = archive_open(&s->archive, &cfg, &s->is_archive_new, why, sizeof(why));
+	if (err != 0)
+		core_log(CORE_ERROR, "archive: not opened dir=%s why=%s", dir, why);
+	return err;
+}
+
+static void on_restored_in_part(void *user, struct wire_event *e)
+{
+	struct server *s = user;
+
+	if (s->eventlog != NULL && eventlog_append(s->eventlog, e, NULL, NULL, NULL) != 0)
+		core_log(CORE_WARNING, "eventlog: not written kind=%s cell=%s", e->kind, e->cell);
+}
+
+static void on_gained(void *user, const struct ownership_cell *cell, uint64_t element, uint16_t was)
+{
+	struct server *s = user;
+
+	standby_gained(s->standby, cell, element, was);
+}
+
+static void on_changed(void *user)
+{
+	struct server *s = user;
+
+	standby_changed(s->standby);
+}
+
+static void on_trail(void *user, const struct wire_event *e)
+{
+	struct server *s = user;
+
+	eventlog_trail(s->eventlog, e);
+}
+
+static int standby_start(struct server *s)
+{
+	return standby_create(&s->standby, &(struct standby_config){.loop = &s->loop,
+								    .fedmem = s->fedmem,
+								    .cluster = s->cluster,
+								    .inventory = s->inventory,
+								    .memory = s->memory,
+								    .archive = s->archive,
+								    .event = on_restored_in_part,
+								    .user = s});
+}
+
+static int eventlog_start(struct server *s)
+{
+	return eventlog_create(&s->eventlog,
+			       &(struct eventlog_config){.loop = &s->loop,
+							 .fedmem = s->fedmem,
+							 .cluster = s->cluster,
+							 .inventory = s->inventory,
+							 .memory = s->memory,
+							 .archive = s->archive,
+							 .standby = s->standby,
+							 .client = s->client,
+							 .is_archive_new = s->is_archive_new});
+}
+
+static int checkpoint_start(struct server *s)
+{
+	return checkpoint_create(&s->checkpoint,
+				 &(struct checkpoint_config){
+					 .loop = &s->loop,
+					 .fedmem = s->fedmem,
+					 .cluster = s->cluster,
+					 .inventory = s->inventory,
+					 .memory = s->memory,
+					 .archive = s->archive,
+					 .standby = s->standby,
+					 .interval_ms = s->conf->store.checkpoint_ms,
+					 .status = peered_status,
+					 .user = s->peered,
+				 });
+}
+
+/* ---- What answers clients ---- */
+
+static int federated_start(struct server *s)
+{
+	return federated_create(&s->federated, &(struct federated_config){.loop = &s->loop,
+									  .cluster = s->cluster,
+									  .inventory = s->inventory,
+									  .memory = s->memory,
+									  .archive = s->archive,
+									  .eventlog = s->eventlog,
+									  .client = s->client});
+}
+
+static int peered_start(struct server *s)
+{
+	return peered_create(&s->peered,
+			     &(struct peered_config){.cluster_name = s->conf->cluster.name,
+						     .cluster = s->cluster,
+						     .inventory = s->inventory,
+						     .memory = s->memory,
+						     .archive = s->archive,
+						     .eventlog = s->eventlog,
+						     .client = s->client});
+}
+
+/* They stand on the cluster's word, the segment's content and what is on disk. */
 static int services_start(struct server *s)
 {
+	int (*const starts[])(struct server *) = {standby_start, eventlog_start, federated_start,
+						  peered_start, checkpoint_start};
 	int err = alarm_rules_publish(s->fedmem, s->rules);
 
-	if (err == 0)
-		err = inventory_create(&s->inventory, s->elements);
 	if (err == 0)
 		err = memory_create(&s->memory, &(struct memory_config){.fedmem = s->fedmem,
 									.cluster = s->cluster,
 									.inventory = s->inventory});
+	for (size_t i = 0; err == 0 && i < sizeof(starts) / sizeof(starts[0]); i++)
+		err = starts[i](s);
 	if (err == 0)
-		err = federated_create(&s->federated,
-				       &(struct federated_config){.loop = &s->loop,
-								  .fedmem = s->fedmem,
-								  .cluster = s->cluster,
-								  .memory = s->memory,
-								  .client = s->client});
-	if (err == 0)
-		err = peered_create(&s->peered,
-				    &(struct peered_config){.cluster_name = s->conf->cluster.name,
-							    .cluster = s->cluster,
-							    .inventory = s->inventory,
-							    .memory = s->memory,
-							    .client = s->client});
+		cluster_listen(s->cluster, &(struct cluster_listener){.user = s,
+								      .gained = on_gained,
+								      .changed = on_changed,
+								      .event = on_trail});
 	return err;
 }
 
@@ -215,6 +381,8 @@ static uint32_t services(struct server *s, struct rpc_method methods[METHODS_MAX
 	uint32_t n = 0, n_of;
 
 	of = cluster_methods(s->cluster, &n_of);
+	n = methods_add(methods, n, of, n_of);
+	of = standby_methods(s->standby, &n_of);
 	n = methods_add(methods, n, of, n_of);
 	of = federated_methods(s->federated, &n_of);
 	n = methods_add(methods, n, of, n_of);
@@ -252,6 +420,8 @@ static int server_start(struct server *s)
 	if (err == 0)
 		err = store_start(s);
 	if (err == 0)
+		err = archive_start(s);
+	if (err == 0)
 		err = memory_open(s);
 	if (err == 0)
 		err = rpc_client_create(&s->client, &s->loop);
@@ -266,15 +436,21 @@ static int server_start(struct server *s)
 	return err;
 }
 
-/* In reverse, but for the client: its end answers what the cluster still waits for. */
+/* In reverse, but for what ends the waiting of others: the client, commands, the event log. */
 static void server_stop(struct server *s)
 {
 	rpc_server_destroy(s->rpc);
 	rpc_client_destroy(s->client);
-	peered_destroy(s->peered);
+	if (s->cluster != NULL)
+		cluster_end_commands(s->cluster);
+	checkpoint_destroy(s->checkpoint);
 	federated_destroy(s->federated);
+	eventlog_destroy(s->eventlog);
+	peered_destroy(s->peered);
+	standby_destroy(s->standby);
 	memory_destroy(s->memory);
 	cluster_destroy(s->cluster);
+	archive_close(s->archive);
 	store_close(s->store);
 	for (int i = 0; i < 2; i++)
 		if (s->signals[i].loop != NULL)

@@ -7,8 +7,8 @@
 #include "cp/cli/options.h"
 #include "cp/cli/session.h"
 
-static enum cli_exit command_run(const struct command *c, const struct options *o, int n_words,
-				 FILE *out, FILE *err)
+static enum cli_exit command_run(const struct command *c, struct options *o, int n_words, FILE *out,
+				 FILE *err)
 {
 	struct endpoints endpoints;
 	struct session *session;
@@ -67,5 +67,7 @@ enum cli_exit cli_run(int argc, char **argv, FILE *out, FILE *err)
 			c->verb != NULL ? c->verb : "", wrong);
 		return CLI_USAGE;
 	}
+	if (o.server_behind != NULL && (c->options & OPTION_TO_SERVER) == 0)
+		o.servers = o.server_behind;
 	return command_run(c, &o, n_words, out, err);
 }

@@ -6,15 +6,41 @@
 #include "cp/cli/options.h"
 #include "cp/cli/verbs.h"
 
+#define OPTIONS_LIST (OPTION_FROM | OPTION_FRESH | OPTION_MAX_AGE)
+#define OPTIONS_EVENTS                                                                             \
+	(OPTION_SINCE | OPTION_UNTIL | OPTION_ELEMENT | OPTION_CELL | OPTION_KIND | OPTION_LIMIT | \
+	 OPTION_NEWEST | OPTION_AFTER)
+#define OPTIONS_ACK (OPTION_RESOURCE | OPTION_QUALIFIER | OPTION_TEXT | OPTION_UNDO)
+
 static const struct command commands[] = {
 	{"status", NULL, "", 0, 0, 0, verb_status, "master, map, servers and cells"},
+	{"view", NULL, "", 0, 0, OPTIONS_LIST, verb_view,
+	 "servers, and all elements by region and owner"},
 	{"server", "list", "", 0, 0, 0, verb_server_list, "the servers"},
-	{"element", "list", "", 0, 0, 0, verb_element_list, "all elements of the network"},
-	{"element", "show", " NAME", 1, 1, 0, verb_element_show,
+	{"server", "drain", " SERVER", 1, 1, OPTION_OPERATOR, verb_server_drain,
+	 "let it own and stand by for nothing"},
+	{"server", "undrain", " SERVER", 1, 1, OPTION_OPERATOR, verb_server_undrain,
+	 "let it own again"},
+	{"element", "list", "", 0, 0, OPTIONS_LIST, verb_element_list,
+	 "all elements of the network"},
+	{"element", "show", " NAME", 1, 1, OPTION_FRESH | OPTION_MAX_AGE, verb_element_show,
 	 "one element with its metrics and alarms"},
-	{"alarm", "list", "", 0, 0, OPTION_ALL, verb_alarm_list, "what is raised now"},
-	{"alarm", "watch", "", 0, 0, OPTION_PRESENT | OPTION_COUNT, verb_alarm_watch,
-	 "what changes from now on"},
+	{"element", "import", " FILE", 1, 1, OPTION_OPERATOR, verb_element_import,
+	 "add and change elements as an inventory file says"},
+	{"element", "adopt", " ADDRESS", 1, 1,
+	 OPTION_NAME | OPTION_REGION | OPTION_KIND | OPTION_ID | OPTION_OPERATOR,
+	 verb_element_adopt, "make a source an element"},
+	{"element", "move", " NAME", 1, 1, OPTION_REGION | OPTION_TO_SERVER | OPTION_OPERATOR,
+	 verb_element_move, "into another --region, or its cell to another --server"},
+	{"alarm", "list", "", 0, 0, OPTION_ALL | OPTIONS_LIST, verb_alarm_list,
+	 "what is raised now"},
+	{"alarm", "watch", "", 0, 0, OPTION_PRESENT | OPTION_COUNT | OPTION_RESUME,
+	 verb_alarm_watch, "what changes from now on"},
+	{"alarm", "ack", " ELEMENT TYPE", 2, 2, OPTIONS_ACK | OPTION_OPERATOR, verb_alarm_ack,
+	 "say that somebody takes care of it"},
+	{"event", "list", "", 0, 0, OPTIONS_EVENTS, verb_event_list, "what happened"},
+	{"event", "watch", "", 0, 0, OPTION_COUNT | OPTION_KIND | OPTION_RESUME, verb_event_watch,
+	 "what happens from now on"},
 	{"dp", "stats", " [SERVER]", 0, 1, 0, verb_dp_stats,
 	 "a data plane's counters and whether they add up"},
 };

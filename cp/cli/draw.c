@@ -41,6 +41,18 @@ int draw_init(struct draw *d, uint32_t n)
 	return 0;
 }
 
+int draws_make(struct draws *d, enum draw_service service, uint32_t n, bool *is_first)
+{
+	int err;
+
+	*is_first = !d->is_drawn[service];
+	if (d->is_drawn[service])
+		return 0;
+	err = draw_init(&d->of[service], n);
+	d->is_drawn[service] = err == 0;
+	return err;
+}
+
 uint32_t draw_current(const struct draw *d)
 {
 	return d->order[d->at];

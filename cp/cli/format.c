@@ -43,3 +43,24 @@ void format_age(char text[FORMAT_TIME_BYTES], uint64_t ms)
 		i++;
 	snprintf(text, FORMAT_TIME_BYTES, "%" PRIu64 "%s", ms / units[i].ms, units[i].unit);
 }
+
+void format_source(char text[FORMAT_TIME_BYTES], const char *source, uint64_t age_ms)
+{
+	char age[FORMAT_TIME_BYTES];
+
+	format_age(age, age_ms);
+	if (strcmp(source, "store") == 0)
+		snprintf(text, FORMAT_TIME_BYTES, "store %.20s", age);
+	else
+		snprintf(text, FORMAT_TIME_BYTES, "%.30s", source[0] != '\0' ? source : "-");
+}
+
+uint64_t format_age_since(uint64_t unix_ns)
+{
+	struct timespec t;
+	uint64_t now_ns;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	now_ns = (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+	return unix_ns != 0 && unix_ns < now_ns ? (now_ns - unix_ns) / 1000000u : 0;
+}

@@ -37,14 +37,18 @@ json_t *json_of_servers(const struct wire_status *m)
 
 		is_whole = append(
 			array,
-			json_pack("{s:I,s:s,s:I,s:s,s:s,s:I,s:b,s:s,s:s,s:I,s:b,s:I,s:I,s:b}", "id",
-				  json_number(s->id), "name", s->name, "rank", json_number(s->rank),
-				  "state", s->state, "role", s->role, "epoch",
-				  json_number(s->epoch), "is_voter", s->is_voter, "address",
-				  s->address, "client_address", s->client_address, "heard_ms_ago",
-				  json_number(s->heard_ms_ago), "is_dp_alive", s->is_dp_alive,
-				  "n_cells", json_number(s->n_cells), "boot", json_number(s->boot),
-				  "is_healthy", s->is_healthy));
+			json_pack(
+				"{s:I,s:s,s:I,s:s,s:s,s:I,s:b,s:s,s:s,s:I,s:b,s:I,s:I,s:b,s:b,s:s,"
+				"s:I,s:I}",
+				"id", json_number(s->id), "name", s->name, "rank",
+				json_number(s->rank), "state", s->state, "role", s->role, "epoch",
+				json_number(s->epoch), "is_voter", s->is_voter, "address",
+				s->address, "client_address", s->client_address, "heard_ms_ago",
+				json_number(s->heard_ms_ago), "is_dp_alive", s->is_dp_alive,
+				"n_cells", json_number(s->n_cells), "boot", json_number(s->boot),
+				"is_healthy", s->is_healthy, "is_drained", s->is_drained, "store",
+				s->store, "store_used", json_number(s->store_used), "store_max",
+				json_number(s->store_max)));
 	}
 	return whole(array, is_whole);
 }
@@ -57,18 +61,20 @@ json_t *json_of_status(const struct wire_status *m)
 	for (uint32_t i = 0; i < m->n_cells && is_whole; i++) {
 		const struct wire_cell *c = &m->cells[i];
 
-		is_whole = append(cells,
-				  json_pack("{s:s,s:I,s:I,s:o,s:I}", "name", c->name, "owner",
-					    json_number(c->owner), "standby",
-					    json_number(c->standby), "token", json_token(&c->token),
-					    "n_elements", json_number(c->n_elements)));
+		is_whole = append(
+			cells, json_pack("{s:s,s:I,s:I,s:o,s:I,s:I}", "name", c->name, "owner",
+					 json_number(c->owner), "standby", json_number(c->standby),
+					 "token", json_token(&c->token), "n_elements",
+					 json_number(c->n_elements), "pin", json_number(c->pin)));
 	}
-	return json_pack("{s:s,s:I,s:I,s:I,s:o,s:o,s:I,s:I,s:I,s:b}", "cluster", m->cluster,
+	return json_pack("{s:s,s:I,s:I,s:I,s:o,s:o,s:I,s:I,s:I,s:b,s:I,s:I}", "cluster", m->cluster,
 			 "server", json_number(m->server), "master", json_number(m->master),
 			 "epoch", json_number(m->epoch), "servers", json_of_servers(m), "cells",
 			 whole(cells, is_whole), "map_epoch", json_number(m->map_epoch),
 			 "map_version", json_number(m->map_version), "n_elements",
-			 json_number(m->n_elements), "is_map_committed", m->is_map_committed);
+			 json_number(m->n_elements), "is_map_committed", m->is_map_committed,
+			 "registry_committed", json_number(m->registry_committed), "stored_ns",
+			 json_number(m->stored_ns));
 }
 
 /* JSON knows no infinity. */
@@ -86,33 +92,66 @@ json_t *json_of_element(const struct wire_element *e)
 		is_whole =
 			append(metrics, json_pack("{s:I,s:o}", "id", json_number(e->metrics[i].id),
 						  "value", value_or_null(e->metrics[i].value)));
-	return json_pack("{s:I,s:s,s:s,s:s,s:s,s:I,s:o,s:I,s:I,s:I,s:I,s:I,s:s,s:I,s:o}", "id",
-			 json_number(e->id), "name", e->name, "address", e->address, "kind",
+	return json_pack("{s:I,s:s,s:s,s:s,s:s,s:I,s:o,s:I,s:I,s:I,s:I,s:I,s:s,s:I,s:o,s:s,s:I}",
+			 "id", json_number(e->id), "name", e->name, "address", e->address, "kind",
 			 e->kind, "region", e->region, "owner", json_number(e->owner), "token",
 			 json_token(&e->token), "answered_by", json_number(e->answered_by),
 			 "last_seen_ns", json_number(e->last_seen_ns), "age_ms",
 			 json_number(e->age_ms), "n_reports", json_number(e->n_reports), "n_alarms",
 			 json_number(e->n_alarms), "worst", e->worst, "n_gaps",
-			 json_number(e->n_gaps), "metrics", whole(metrics, is_whole));
+			 json_number(e->n_gaps), "metrics", whole(metrics, is_whole), "source",
+			 e->source, "stored_ns", json_number(e->stored_ns));
 }
 
 json_t *json_of_alarm(const struct wire_alarm *a)
 {
-	return json_pack("{s:I,s:s,s:s,s:s,s:s,s:s,s:b,s:s,s:I,s:I,s:I,s:I,s:I,s:o}", "element_id",
-			 json_number(a->element_id), "element", a->element, "resource", a->resource,
-			 "type", a->type, "qualifier", a->qualifier, "severity", a->severity,
-			 "is_cleared", a->is_cleared, "text", a->text, "raised_ns",
-			 json_number(a->raised_ns), "changed_ns", json_number(a->changed_ns),
-			 "last_ns", json_number(a->last_ns), "count", json_number(a->count),
-			 "owner", json_number(a->owner), "token", json_token(&a->token));
+	return json_pack(
+		"{s:I,s:s,s:s,s:s,s:s,s:s,s:b,s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:s,s:s,s:s,s:I,s:s,s:I}",
+		"element_id", json_number(a->element_id), "element", a->element, "resource",
+		a->resource, "type", a->type, "qualifier", a->qualifier, "severity", a->severity,
+		"is_cleared", a->is_cleared, "text", a->text, "raised_ns",
+		json_number(a->raised_ns), "changed_ns", json_number(a->changed_ns), "last_ns",
+		json_number(a->last_ns), "count", json_number(a->count), "owner",
+		json_number(a->owner), "token", json_token(&a->token), "operator_state",
+		a->operator_state, "operator", a->operator_name, "operator_text", a->operator_text,
+		"operator_ns", json_number(a->operator_ns), "source", a->source, "age_ms",
+		json_number(a->age_ms));
 }
 
 json_t *json_of_alarm_event(const struct wire_alarm_event *e)
 {
-	return json_pack("{s:s,s:o,s:I,s:I,s:I}", "kind", e->kind, "alarm",
+	return json_pack("{s:s,s:o,s:I,s:I,s:I,s:s}", "kind", e->kind, "alarm",
 			 e->has_alarm ? json_of_alarm(&e->alarm) : json_null(), "time_ns",
 			 json_number(e->time_ns), "server", json_number(e->server), "number",
-			 json_number(e->number));
+			 json_number(e->number), "resume", e->resume);
+}
+
+json_t *json_of_event(const struct wire_event *e)
+{
+	return json_pack("{s:I,s:I,s:I,s:s,s:o,s:s,s:o,s:I,s:I,s:I,s:s,s:s,s:s}", "origin",
+			 json_number(e->origin), "number", json_number(e->number), "time_ns",
+			 json_number(e->time_ns), "kind", e->kind, "alarm",
+			 e->has_alarm ? json_of_alarm(&e->alarm) : json_null(), "cell", e->cell,
+			 "token", json_token(&e->token), "server", json_number(e->server), "was",
+			 json_number(e->was), "epoch", json_number(e->epoch), "operator",
+			 e->operator_name, "request_id", e->request_id, "text", e->text);
+}
+
+json_t *json_of_event_notice(const struct wire_event_notice *n)
+{
+	return json_pack("{s:s,s:o,s:I,s:s}", "kind", n->kind, "event",
+			 n->has_event ? json_of_event(&n->event) : json_null(), "server",
+			 json_number(n->server), "resume", n->resume);
+}
+
+json_t *json_of_command_reply(const struct wire_command_reply *r, const char *request_id)
+{
+	return json_pack("{s:s,s:b,s:s,s:I,s:I,s:I,s:I,s:I,s:b,s:I,s:b}", "request_id", request_id,
+			 "is_done", r->is_done, "why", r->why, "n_added", json_number(r->n_added),
+			 "n_changed", json_number(r->n_changed), "n_same", json_number(r->n_same),
+			 "index", json_number(r->index), "answered_by", json_number(r->answered_by),
+			 "is_repeat", r->is_repeat, "element_id", json_number(r->element_id),
+			 "is_degraded", r->is_degraded);
 }
 
 static json_t *counters_of(const struct wire_counter *counters, uint32_t n)

@@ -19,6 +19,9 @@ json_t *json_of_servers(const struct wire_status *m);
 json_t *json_of_element(const struct wire_element *e);
 json_t *json_of_alarm(const struct wire_alarm *a);
 json_t *json_of_alarm_event(const struct wire_alarm_event *e);
+json_t *json_of_event(const struct wire_event *e);
+json_t *json_of_event_notice(const struct wire_event_notice *n);
+json_t *json_of_command_reply(const struct wire_command_reply *r, const char *request_id);
 json_t *json_of_dp_stats(const struct wire_dp_stats *m);
 /* Takes 'object'; one line. */
 enum cli_exit json_print(json_t *object, FILE *out, FILE *err);

@@ -25,6 +25,21 @@ void label_of_server(char text[LABEL_BYTES], const struct wire_status *status, u
 	label_write(text, name, id);
 }
 
+void labels_ask(struct labels *l)
+{
+	struct session_reply reply;
+
+	if (l->is_asked)
+		return;
+	l->is_asked = true;
+	if (session_call_aside(l->session, WIRE_PATH("Peered", "GetStatus"), NULL, 0, &reply) !=
+	    CLI_DONE)
+		return;
+	if (wire_status_unpack(reply.bytes, reply.n, &l->status) != 0)
+		l->status = NULL;
+	session_reply_free(&reply);
+}
+
 void label_find(struct labels *l, char text[LABEL_BYTES], uint32_t id)
 {
 	const struct endpoints *e = session_endpoints(l->session);
@@ -34,24 +49,22 @@ void label_find(struct labels *l, char text[LABEL_BYTES], uint32_t id)
 			label_write(text, e->items[i].name, id);
 			return;
 		}
-	if (id != 0 && !l->is_asked) {
-		l->is_asked = true;
-		if (verb_get_status(l->session, &l->status) != CLI_DONE)
-			l->status = NULL;
-	}
+	if (id != 0)
+		labels_ask(l);
 	if (l->status != NULL)
 		label_of_server(text, l->status, id);
 	else
 		label_write(text, NULL, id);
 }
 
-void labels_say_silent(struct labels *l, const uint32_t *ids, uint32_t n)
+void labels_say_silent(struct labels *l, bool is_stored, const uint32_t *ids, uint32_t n)
 {
 	char text[LABEL_BYTES];
 
 	if (n == 0)
 		return;
-	fprintf(session_err(l->session), "bellctl: silent, so what they own is missing:");
+	fprintf(session_err(l->session), "bellctl: silent, so what %s is missing:",
+		is_stored ? "nobody else has stored" : "they own");
 	for (uint32_t i = 0; i < n; i++) {
 		label_find(l, text, ids[i]);
 		fprintf(session_err(l->session), "%s ", i > 0 ? "," : "");

@@ -1,40 +1,33 @@
-#include "cp/cli/session.h"
+#include "cp/cli/session_private.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uv.h>
+#include <sys/random.h>
 
-#include "cp/cli/draw.h"
 #include "cp/cli/format.h"
-#include "cp/rpc/rpc.h"
 
-struct session {
-	const struct options *options;
-	struct endpoints endpoints;
-	FILE *out, *err;
-	uv_loop_t loop;
-	bool has_loop;
-	struct rpc_client *client;
-	struct draw draws[SESSION_SERVICES];
-	bool is_drawn[SESSION_SERVICES];
-};
+/* Between two rounds of a command: an election takes a second. */
+#define ROUND_MS 100
 
 static const char *const service_names[] = {"Peered", "Federated"};
-
-/* What has come back from one server. */
-struct attempt {
-	bool is_done;
-	enum rpc_status status;
-	char why[256];
-	struct session_reply reply;
-};
 
 void session_reply_free(struct session_reply *r)
 {
 	free(r->bytes);
 	*r = (struct session_reply){NULL, 0};
+}
+
+static int draw_request_id(char id[REQUEST_ID_BYTES])
+{
+	uint8_t bits[16];
+
+	/* So few octets come whole (getrandom(2)). */
+	if (getrandom(bits, sizeof(bits), 0) != sizeof(bits))
+		return -errno;
+	for (size_t i = 0; i < sizeof(bits); i++)
+		snprintf(id + 2 * i, 3, "%02x", bits[i]);
+	return 0;
 }
 
 enum cli_exit session_open(struct session **out, const struct options *o, struct endpoints *e,
@@ -51,7 +44,9 @@ enum cli_exit session_open(struct session **out, const struct options *o, struct
 	s->endpoints = *e;
 	s->out = to;
 	s->err = err;
-	failed = uv_loop_init(&s->loop);
+	failed = draw_request_id(s->request_id);
+	if (failed == 0)
+		failed = uv_loop_init(&s->loop);
 	if (failed != 0)
 		goto fail;
 	s->has_loop = true;
@@ -84,6 +79,11 @@ const struct options *session_options(const struct session *s)
 	return s->options;
 }
 
+bool session_has(const struct session *s, uint32_t option)
+{
+	return (s->options->given & option) != 0;
+}
+
 const struct endpoints *session_endpoints(const struct session *s)
 {
 	return &s->endpoints;
@@ -99,84 +99,115 @@ FILE *session_err(const struct session *s)
 	return s->err;
 }
 
-static const struct endpoint *drawn(const struct session *s, enum session_service service)
+const char *session_request_id(const struct session *s)
 {
-	return &s->endpoints.items[draw_current(&s->draws[service])];
+	return s->request_id;
+}
+
+/* ---- What is said ---- */
+
+const struct endpoint *session_drawn(const struct session *s, enum draw_service service)
+{
+	return &s->endpoints.items[draw_current(&s->draws.of[service])];
 }
 
 static bool is_verbose(const struct session *s)
 {
-	return (s->options->given & OPTION_VERBOSE) != 0;
+	return session_has(s, OPTION_VERBOSE) && !s->is_quiet;
 }
 
-static void say_drawn(const struct session *s, enum session_service service, const char *how)
+static void say_drawn(const struct session *s, enum draw_service service, const char *how)
 {
+	const struct endpoint *e = session_drawn(s, service);
+
 	if (is_verbose(s))
-		fprintf(s->err, "bellctl: %s: %s %s (%s)\n", service_names[service], how,
-			drawn(s, service)->name, drawn(s, service)->address);
+		fprintf(s->err, "bellctl: %s: %s %s (%s)\n", service_names[service], how, e->name,
+			e->address);
 }
 
-static void say_silent(const struct session *s, enum session_service service,
-		       const struct attempt *a)
+void session_say_answered(const struct session *s, enum draw_service service)
 {
-	if (is_verbose(s)) {
-		fprintf(s->err, "bellctl: %s: %s is silent: ", service_names[service],
-			drawn(s, service)->name);
-		format_safe(s->err, a->why);
-		fprintf(s->err, " (%s)\n", rpc_status_name(a->status));
+	const struct endpoint *e = session_drawn(s, service);
+
+	if (!is_verbose(s))
+		return;
+	fprintf(s->err, "bellctl: drawn service=%s server=", service_names[service]);
+	if (e->id != 0)
+		fprintf(s->err, "%u (%s)\n", e->id, e->name);
+	else
+		fprintf(s->err, "%s\n", e->address);
+}
+
+void session_say_silent(const struct session *s, enum draw_service service, const struct attempt *a)
+{
+	if (!is_verbose(s))
+		return;
+	fprintf(s->err, "bellctl: %s: %s is silent: ", service_names[service],
+		session_drawn(s, service)->name);
+	format_safe(s->err, a->why);
+	fprintf(s->err, " (%s)\n", rpc_status_name(a->status));
+}
+
+enum cli_exit session_refused(const struct session *s, enum draw_service service,
+			      const struct attempt *a)
+{
+	if (!s->is_quiet) {
+		fprintf(s->err, "bellctl: ");
+		format_safe(s->err, a->why[0] != '\0' ? a->why : "refused");
+		fprintf(s->err, " (%s from %s)\n", rpc_status_name(a->status),
+			session_drawn(s, service)->name);
 	}
+	return a->status == RPC_NOT_FOUND ? CLI_NOT_FOUND : CLI_FAILED;
 }
 
-static enum cli_exit draw_once(struct session *s, enum session_service service)
+enum cli_exit session_unreachable(const struct session *s, const struct attempt *last)
 {
-	int err;
+	if (!s->is_quiet) {
+		fprintf(s->err, "bellctl: no server answered; the last said: ");
+		format_safe(s->err, last->why);
+		fprintf(s->err, " (%s)\n", rpc_status_name(last->status));
+	}
+	return CLI_UNREACHABLE;
+}
 
-	if (s->is_drawn[service])
-		return CLI_DONE;
-	err = draw_init(&s->draws[service], s->endpoints.n);
+enum cli_exit session_misunderstood(const struct session *s, enum draw_service service)
+{
+	fprintf(s->err, "bellctl: %s answered what this bellctl cannot read\n",
+		session_drawn(s, service)->name);
+	return CLI_FAILED;
+}
+
+/* ---- Asking ---- */
+
+enum cli_exit session_draw(struct session *s, enum draw_service service)
+{
+	bool is_first;
+	int err = draws_make(&s->draws, service, s->endpoints.n, &is_first);
+
 	if (err != 0) {
 		fprintf(s->err, "bellctl: no random numbers: %s\n", strerror(-err));
 		return CLI_FAILED;
 	}
-	s->is_drawn[service] = true;
-	say_drawn(s, service, "drew");
+	if (is_first)
+		say_drawn(s, service, "drew");
 	return CLI_DONE;
 }
 
-/* The server has not answered; another one may. */
-static bool is_silent(enum rpc_status status)
+void session_go_on(struct session *s, enum draw_service service)
 {
-	return status == RPC_UNAVAILABLE || status == RPC_DEADLINE_EXCEEDED;
+	draw_next(&s->draws.of[service]);
+	say_drawn(s, service, "goes on with");
 }
 
-static enum cli_exit refused(const struct session *s, enum session_service service,
-			     const struct attempt *a)
+bool attempt_is_silent(const struct attempt *a)
 {
-	fprintf(s->err, "bellctl: ");
-	format_safe(s->err, a->why[0] != '\0' ? a->why : "refused");
-	fprintf(s->err, " (%s from %s)\n", rpc_status_name(a->status), drawn(s, service)->name);
-	return a->status == RPC_NOT_FOUND ? CLI_NOT_FOUND : CLI_FAILED;
+	return a->status == RPC_UNAVAILABLE || a->status == RPC_DEADLINE_EXCEEDED;
 }
 
-static enum cli_exit unreachable(const struct session *s, const struct attempt *last)
+void attempt_done(void *attempt, enum rpc_status status, const char *why, const uint8_t *bytes,
+		  size_t n)
 {
-	fprintf(s->err, "bellctl: no server answered; the last said: ");
-	format_safe(s->err, last->why);
-	fprintf(s->err, " (%s)\n", rpc_status_name(last->status));
-	return CLI_UNREACHABLE;
-}
-
-enum cli_exit session_misunderstood(const struct session *s, enum session_service service)
-{
-	fprintf(s->err, "bellctl: %s answered what this bellctl cannot read\n",
-		drawn(s, service)->name);
-	return CLI_FAILED;
-}
-
-static void done(void *user, enum rpc_status status, const char *why, const uint8_t *bytes,
-		 size_t n)
-{
-	struct attempt *a = user;
+	struct attempt *a = attempt;
 
 	a->is_done = true;
 	a->status = status;
@@ -192,139 +223,109 @@ static void done(void *user, enum rpc_status status, const char *why, const uint
 	a->reply.n = n;
 }
 
-enum cli_exit session_call(struct session *s, enum session_service service, const char *path,
+/* Asks the server that is drawn now. True: it is not silent, and '*result' says what came. */
+static bool ask(struct session *s, enum draw_service service, const char *path,
+		const uint8_t *bytes, size_t n, struct attempt *a, enum cli_exit *result)
+{
+	int err;
+
+	*a = (struct attempt){};
+	err = rpc_client_call(s->client, session_drawn(s, service)->address, path, bytes, n,
+			      (uint32_t)s->options->timeout_ms, attempt_done, a);
+	if (err != 0)
+		attempt_done(a, RPC_UNAVAILABLE, strerror(-err), NULL, 0);
+	while (!a->is_done)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	if (attempt_is_silent(a)) {
+		session_say_silent(s, service, a);
+		return false;
+	}
+	session_say_answered(s, service);
+	*result = a->status == RPC_OK ? CLI_DONE : session_refused(s, service, a);
+	return true;
+}
+
+enum cli_exit session_call(struct session *s, enum draw_service service, const char *path,
 			   const uint8_t *bytes, size_t n, struct session_reply *reply)
 {
 	struct attempt a = {};
-	enum cli_exit result = draw_once(s, service);
+	enum cli_exit result = session_draw(s, service);
 
 	if (result != CLI_DONE)
 		return result;
 	for (uint32_t i = 0; i < s->endpoints.n; i++) {
-		int err;
-
-		a = (struct attempt){};
-		err = rpc_client_call(s->client, drawn(s, service)->address, path, bytes, n,
-				      s->options->timeout_ms, done, &a);
-		if (err != 0)
-			done(&a, RPC_UNAVAILABLE, strerror(-err), NULL, 0);
-		while (!a.is_done)
-			uv_run(&s->loop, UV_RUN_ONCE);
-		if (!is_silent(a.status)) {
-			if (is_verbose(s))
-				fprintf(s->err, "bellctl: %s: %s answered\n",
-					service_names[service], drawn(s, service)->name);
-			if (a.status != RPC_OK)
-				return refused(s, service, &a);
+		if (ask(s, service, path, bytes, n, &a, &result)) {
 			*reply = a.reply;
-			return CLI_DONE;
+			return result;
 		}
-		say_silent(s, service, &a);
-		draw_next(&s->draws[service]);
 		if (i + 1 < s->endpoints.n)
-			say_drawn(s, service, "goes on with");
+			session_go_on(s, service);
+		else
+			draw_next(&s->draws.of[service]);
 	}
-	return unreachable(s, &a);
+	return session_unreachable(s, &a);
 }
 
-/* ---- Watching ---- */
-
-struct watch {
-	struct attempt attempt;	     /* the server that is watched now */
-	struct rpc_request *request; /* NULL: none */
-	session_message message;
-	void *user;
-	bool is_enough;
-	uint32_t n_silent; /* servers in a row that gave nothing */
-	int n_closed;	   /* signal handles */
-};
-
-static void watch_message(void *user, const uint8_t *bytes, size_t n)
+enum cli_exit session_call_aside(struct session *s, const char *path, const uint8_t *bytes,
+				 size_t n, struct session_reply *reply)
 {
-	struct watch *w = user;
+	enum cli_exit result;
 
-	w->n_silent = 0;
-	if (w->is_enough)
-		return;
-	w->is_enough = !w->message(w->user, bytes, n);
-	if (w->is_enough)
-		rpc_request_cancel(w->request);
+	s->is_quiet = true;
+	result = session_call(s, DRAW_PEERED, path, bytes, n, reply);
+	s->is_quiet = false;
+	return result;
 }
 
-static void watch_done(void *user, enum rpc_status status, const char *why, const uint8_t *bytes,
-		       size_t n)
+static void rung(uv_timer_t *timer)
 {
-	struct watch *w = user;
-
-	w->request = NULL;
-	done(&w->attempt, status, why, NULL, 0);
+	*(bool *)timer->data = true;
 }
 
-static void interrupted(uv_signal_t *signal, int number)
+static void timer_closed(uv_handle_t *timer)
 {
-	struct watch *w = signal->data;
-
-	w->is_enough = true;
-	if (w->request != NULL)
-		rpc_request_cancel(w->request);
+	*(bool *)timer->data = true;
 }
 
-static void closed(uv_handle_t *signal)
+static void pause_round(struct session *s)
 {
-	((struct watch *)signal->data)->n_closed++;
+	bool is_over = false, is_closed = false;
+	uv_timer_t timer;
+
+	uv_timer_init(&s->loop, &timer);
+	timer.data = &is_over;
+	uv_timer_start(&timer, rung, ROUND_MS, 0);
+	while (!is_over)
+		uv_run(&s->loop, UV_RUN_ONCE);
+	timer.data = &is_closed;
+	uv_close((uv_handle_t *)&timer, timer_closed);
+	while (!is_closed)
+		uv_run(&s->loop, UV_RUN_ONCE);
 }
 
-static enum cli_exit watch_run(struct session *s, enum session_service service, const char *path,
-			       const uint8_t *bytes, size_t n, struct watch *w)
+enum cli_exit session_command(struct session *s, const char *path, const uint8_t *bytes, size_t n,
+			      struct session_reply *reply)
 {
+	struct attempt a = {};
+	enum cli_exit result = session_draw(s, DRAW_PEERED);
 	uint64_t begin;
-	int err;
-
-	for (;;) {
-		w->attempt = (struct attempt){};
-		uv_update_time(&s->loop);
-		begin = uv_now(&s->loop);
-		err = rpc_client_subscribe(s->client, &w->request, drawn(s, service)->address, path,
-					   bytes, n, watch_message, watch_done, w);
-		if (err != 0)
-			done(&w->attempt, RPC_UNAVAILABLE, strerror(-err), NULL, 0);
-		while (!w->attempt.is_done)
-			uv_run(&s->loop, UV_RUN_ONCE);
-		if (w->is_enough)
-			return CLI_DONE;
-		/* A stream has no end of its own: OK says that the server stopped. */
-		if (!is_silent(w->attempt.status) && w->attempt.status != RPC_OK)
-			return refused(s, service, &w->attempt);
-		say_silent(s, service, &w->attempt);
-		/* Quiet for longer than a server may be silent: it was there. */
-		if (uv_now(&s->loop) - begin > s->options->timeout_ms)
-			w->n_silent = 0;
-		if (++w->n_silent >= s->endpoints.n)
-			return unreachable(s, &w->attempt);
-		draw_next(&s->draws[service]);
-		say_drawn(s, service, "goes on with");
-	}
-}
-
-enum cli_exit session_watch(struct session *s, enum session_service service, const char *path,
-			    const uint8_t *bytes, size_t n, session_message message, void *user)
-{
-	struct watch w = {.message = message, .user = user};
-	enum cli_exit result = draw_once(s, service);
-	uv_signal_t signals[2];
-	static const int numbers[2] = {SIGINT, SIGTERM};
 
 	if (result != CLI_DONE)
 		return result;
-	for (int i = 0; i < 2; i++) {
-		uv_signal_init(&s->loop, &signals[i]);
-		signals[i].data = &w;
-		uv_signal_start(&signals[i], interrupted, numbers[i]);
+	uv_update_time(&s->loop);
+	begin = uv_now(&s->loop);
+	for (uint32_t i = 1;; i++) {
+		if (ask(s, DRAW_PEERED, path, bytes, n, &a, &result)) {
+			*reply = a.reply;
+			return result;
+		}
+		if (i % s->endpoints.n == 0) { /* all of them, once more */
+			uv_update_time(&s->loop);
+			if (uv_now(&s->loop) - begin >= s->options->timeout_ms)
+				break;
+			pause_round(s);
+		}
+		session_go_on(s, DRAW_PEERED);
 	}
-	result = watch_run(s, service, path, bytes, n, &w);
-	for (int i = 0; i < 2; i++)
-		uv_close((uv_handle_t *)&signals[i], closed);
-	while (w.n_closed < 2)
-		uv_run(&s->loop, UV_RUN_ONCE);
-	return result;
+	return session_unreachable(s, &a);
 }

@@ -1,7 +1,5 @@
-#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cp/cli/format.h"
@@ -9,37 +7,6 @@
 #include "cp/cli/labels.h"
 #include "cp/cli/table.h"
 #include "cp/cli/verbs.h"
-
-/* An id, or a name that the cluster knows. */
-static enum cli_exit server_find(struct session *s, const char *word, uint32_t *id)
-{
-	struct wire_status *m;
-	enum cli_exit result;
-	char *end;
-
-	if (isdigit((unsigned char)word[0])) {
-		unsigned long n = strtoul(word, &end, 10);
-
-		if (*end == '\0' && n >= 1 && n <= UINT16_MAX) {
-			*id = (uint32_t)n;
-			return CLI_DONE;
-		}
-	}
-	result = verb_get_status(s, &m);
-	if (result != CLI_DONE)
-		return result;
-	*id = 0;
-	for (uint32_t i = 0; i < m->n_servers; i++)
-		if (strcmp(m->servers[i].name, word) == 0)
-			*id = m->servers[i].id;
-	wire_free(m);
-	if (*id != 0)
-		return CLI_DONE;
-	fprintf(session_err(s), "bellctl: no server named ");
-	format_safe(session_err(s), word);
-	fprintf(session_err(s), "\n");
-	return CLI_NOT_FOUND;
-}
 
 /* Those that are not zero; 'n' of one kind, whose groups are in order already. */
 static bool print_counters(const struct wire_counter *counters, uint32_t n, FILE *out)
@@ -158,21 +125,21 @@ enum cli_exit verb_dp_stats(struct session *s, char **args, int n_args)
 	struct wire_bytes bytes;
 
 	if (n_args > 0)
-		result = server_find(s, args[0], &request.server);
+		result = verb_find_server(s, args[0], &request.server);
 	if (result != CLI_DONE)
 		return result;
 	if (wire_dp_stats_request_pack(&request, &bytes) != 0)
 		return verb_cannot_print(s);
-	result = session_call(s, SESSION_PEERED, WIRE_PATH("Peered", "GetDpStats"), bytes.bytes,
+	result = session_call(s, DRAW_PEERED, WIRE_PATH("Peered", "GetDpStats"), bytes.bytes,
 			      bytes.n, &reply);
 	wire_bytes_free(&bytes);
 	if (result != CLI_DONE)
 		return result;
 	if (wire_dp_stats_unpack(reply.bytes, reply.n, &m) != 0) {
-		result = session_misunderstood(s, SESSION_PEERED);
+		result = session_misunderstood(s, DRAW_PEERED);
 		goto end;
 	}
-	if ((session_options(s)->given & OPTION_JSON) != 0)
+	if (session_has(s, OPTION_JSON))
 		result = json_print(json_of_dp_stats(m), session_out(s), session_err(s));
 	else
 		result = print_stats(s, m);

@@ -27,21 +27,19 @@ static void element_row(struct table *t, struct labels *l, const struct wire_ele
 	table_number(t, 8, e->n_gaps);
 	table_number(t, 9, e->n_alarms);
 	table_severity(t, 10, e->worst);
+	format_source(age, e->source, format_age_since(e->stored_ns));
+	table_text(t, 11, age);
 }
 
 static enum cli_exit take_elements(struct pages *p, const struct session_reply *reply,
-				   void **message, uint64_t *next_after, const uint32_t **silent,
-				   uint32_t *n_silent, uint32_t *answered_by)
+				   void **message, struct page *page)
 {
 	struct wire_element_list *m;
 
 	if (wire_element_list_unpack(reply->bytes, reply->n, &m) != 0)
-		return session_misunderstood(p->labels.session, SESSION_FEDERATED);
+		return session_misunderstood(p->labels.session, pages_service(p->labels.session));
 	*message = m;
-	*next_after = m->next_after;
-	*silent = m->silent;
-	*n_silent = m->n_silent;
-	*answered_by = m->answered_by;
+	*page = (struct page){m->next_after, m->silent, m->n_silent, m->answered_by};
 	for (uint32_t i = 0; i < m->n_elements; i++) {
 		if (p->json == NULL)
 			element_row(p->table, &p->labels, &m->elements[i]);
@@ -65,10 +63,11 @@ enum cli_exit verb_element_list(struct session *s, char **args, int n_args)
 		{"GAPS", .is_number = true},
 		{"ALARMS", .is_number = true},
 		{"WORST"},
+		{"SOURCE"},
 	};
-	struct pages p = {.path = WIRE_PATH("Federated", "ListElements"),
+	struct pages p = {.method = "ListElements",
 			  .take = take_elements,
-			  .table = table_create(columns, 11, session_out(s))};
+			  .table = table_create(columns, 12, session_out(s))};
 	enum cli_exit result;
 
 	if (p.table == NULL)
@@ -123,6 +122,8 @@ static enum cli_exit print_element(struct session *s, const struct wire_element_
 	fprintf(out, ", token %" PRIu64 ".%" PRIu64 "\n", e->token.epoch, e->token.generation);
 	label_find(&l, text, e->answered_by);
 	print_text(out, "answered by", text);
+	format_source(time, e->source, format_age_since(e->stored_ns));
+	print_text(out, "source", time);
 	format_time(time, e->last_seen_ns);
 	fprintf(out, "last seen    %s", e->last_seen_ns != 0 ? time : "never under this owner");
 	format_age(time, e->age_ms);
@@ -156,7 +157,10 @@ static json_t *json_of_reply(const struct wire_element_reply *m)
 
 enum cli_exit verb_element_show(struct session *s, char **args, int n_args)
 {
-	const struct wire_element_request request = {.name = args[0]};
+	const struct wire_element_request request = {
+		.name = args[0],
+		.is_fresh = session_has(s, OPTION_FRESH),
+		.max_age_ms = (uint32_t)session_options(s)->max_age_ms};
 	struct wire_element_reply *m;
 	struct session_reply reply;
 	struct wire_bytes bytes;
@@ -168,15 +172,15 @@ enum cli_exit verb_element_show(struct session *s, char **args, int n_args)
 	}
 	if (wire_element_request_pack(&request, &bytes) != 0)
 		return verb_cannot_print(s);
-	result = session_call(s, SESSION_PEERED, WIRE_PATH("Peered", "GetElement"), bytes.bytes,
+	result = session_call(s, DRAW_PEERED, WIRE_PATH("Peered", "GetElement"), bytes.bytes,
 			      bytes.n, &reply);
 	wire_bytes_free(&bytes);
 	if (result != CLI_DONE)
 		return result;
 	if (wire_element_reply_unpack(reply.bytes, reply.n, &m) != 0) {
-		result = session_misunderstood(s, SESSION_PEERED);
+		result = session_misunderstood(s, DRAW_PEERED);
 	} else {
-		if ((session_options(s)->given & OPTION_JSON) != 0)
+		if (session_has(s, OPTION_JSON))
 			result = json_print(json_of_reply(m), session_out(s), session_err(s));
 		else
 			result = print_element(s, m);

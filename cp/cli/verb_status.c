@@ -1,5 +1,8 @@
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "cp/cli/format.h"
 #include "cp/cli/json.h"
@@ -19,24 +22,53 @@ enum cli_exit verb_get_status(struct session *s, struct wire_status **out)
 	enum cli_exit result;
 
 	/* StatusRequest has no fields. */
-	result = session_call(s, SESSION_PEERED, WIRE_PATH("Peered", "GetStatus"), NULL, 0, &reply);
+	result = session_call(s, DRAW_PEERED, WIRE_PATH("Peered", "GetStatus"), NULL, 0, &reply);
 	if (result != CLI_DONE)
 		return result;
 	if (wire_status_unpack(reply.bytes, reply.n, out) != 0)
-		result = session_misunderstood(s, SESSION_PEERED);
+		result = session_misunderstood(s, DRAW_PEERED);
 	session_reply_free(&reply);
 	return result;
 }
 
+enum cli_exit verb_find_server(struct session *s, const char *word, uint32_t *id)
+{
+	struct wire_status *m;
+	enum cli_exit result;
+	char *end;
+
+	if (isdigit((unsigned char)word[0])) {
+		unsigned long n = strtoul(word, &end, 10);
+
+		if (*end == '\0' && n >= 1 && n <= UINT16_MAX) {
+			*id = (uint32_t)n;
+			return CLI_DONE;
+		}
+	}
+	result = verb_get_status(s, &m);
+	if (result != CLI_DONE)
+		return result;
+	*id = 0;
+	for (uint32_t i = 0; i < m->n_servers; i++)
+		if (strcmp(m->servers[i].name, word) == 0)
+			*id = m->servers[i].id;
+	wire_free(m);
+	if (*id != 0)
+		return CLI_DONE;
+	fprintf(session_err(s), "bellctl: no server named ");
+	format_safe(session_err(s), word);
+	fprintf(session_err(s), "\n");
+	return CLI_NOT_FOUND;
+}
+
 static bool print_servers(const struct wire_status *m, FILE *out)
 {
-	static const struct table_column columns[] = {{"SERVER"}, {"RANK", .is_number = true},
-						      {"ROLE"},	  {"STATE"},
-						      {"HEALTH"}, {"CELLS", .is_number = true},
-						      {"DP"},	  {"HEARD", .is_number = true},
-						      {"VOTER"},  {"ADDRESS"},
-						      {"CLIENTS"}};
-	struct table *t = table_create(columns, 11, out);
+	static const struct table_column columns[] = {
+		{"SERVER"}, {"RANK", .is_number = true},  {"ROLE"},    {"STATE"},
+		{"HEALTH"}, {"CELLS", .is_number = true}, {"DRAINED"}, {"DP"},
+		{"STORE"},  {"HEARD", .is_number = true}, {"VOTER"},   {"ADDRESS"},
+		{"CLIENTS"}};
+	struct table *t = table_create(columns, 13, out);
 	bool is_printed;
 
 	if (t == NULL)
@@ -54,11 +86,13 @@ static bool print_servers(const struct wire_status *m, FILE *out)
 		table_text(t, 3, s->state);
 		table_verdict(t, 4, s->is_healthy ? "well" : "unwell", s->is_healthy);
 		table_number(t, 5, s->n_cells);
-		table_verdict(t, 6, s->is_dp_alive ? "alive" : "silent", s->is_dp_alive);
-		table_text(t, 7, s->id == m->server ? "-" : age);
-		table_text(t, 8, s->is_voter ? "yes" : "no");
-		table_text(t, 9, s->address);
-		table_text(t, 10, s->client_address);
+		table_text(t, 6, s->is_drained ? "yes" : "no");
+		table_verdict(t, 7, s->is_dp_alive ? "alive" : "silent", s->is_dp_alive);
+		table_text(t, 8, s->store);
+		table_text(t, 9, s->id == m->server ? "-" : age);
+		table_text(t, 10, s->is_voter ? "yes" : "no");
+		table_text(t, 11, s->address);
+		table_text(t, 12, s->client_address);
 	}
 	is_printed = table_print(t);
 	table_destroy(t);
@@ -68,8 +102,9 @@ static bool print_servers(const struct wire_status *m, FILE *out)
 static bool print_cells(const struct wire_status *m, FILE *out)
 {
 	static const struct table_column columns[] = {
-		{"CELL"}, {"OWNER"}, {"STANDBY"}, {"TOKEN"}, {"ELEMENTS", .is_number = true}};
-	struct table *t = table_create(columns, 5, out);
+		{"CELL"}, {"OWNER"}, {"STANDBY"}, {"TOKEN"}, {"ELEMENTS", .is_number = true},
+		{"PIN"}};
+	struct table *t = table_create(columns, 6, out);
 	bool is_printed;
 
 	if (t == NULL)
@@ -86,6 +121,8 @@ static bool print_cells(const struct wire_status *m, FILE *out)
 		table_text(t, 2, label);
 		table_format(t, 3, "%" PRIu64 ".%" PRIu64, c->token.epoch, c->token.generation);
 		table_number(t, 4, c->n_elements);
+		label_of_server(label, m, c->pin);
+		table_text(t, 5, label);
 	}
 	is_printed = table_print(t);
 	table_destroy(t);
@@ -118,7 +155,7 @@ enum cli_exit verb_status(struct session *s, char **args, int n_args)
 
 	if (result != CLI_DONE)
 		return result;
-	if ((session_options(s)->given & OPTION_JSON) != 0) {
+	if (session_has(s, OPTION_JSON)) {
 		result = json_print(json_of_status(m), out, session_err(s));
 	} else {
 		print_cluster(m, out);
@@ -137,7 +174,7 @@ enum cli_exit verb_server_list(struct session *s, char **args, int n_args)
 
 	if (result != CLI_DONE)
 		return result;
-	if ((session_options(s)->given & OPTION_JSON) != 0)
+	if (session_has(s, OPTION_JSON))
 		result = json_print(json_pack("{s:o}", "servers", json_of_servers(m)),
 				    session_out(s), session_err(s));
 	else if (!print_servers(m, session_out(s)))

@@ -9,14 +9,17 @@
 #include "cp/wire/wire.h"
 
 #define BEATS_LOG_MS 60000
+#define BOOT_BASE_MS UINT64_C(1735689600000) /* 2025; the numbers last until 2059 */
+#define BOOT_UNIT_MS 250
 
 uint32_t cluster_next_boot(uint32_t stored)
 {
 	if (stored != 0)
 		return stored + 1;
-	/* Nothing is stored: the first start, or the directory was lost. A start takes longer than
-	 * a second on average, so the time is ahead of any number that was counted up before. */
-	return (uint32_t)(core_wall_ns() / 1000000000u) | 1;
+	/* Nothing is stored: the first start, or the directory was lost. A life lasts longer than a
+	 * quarter of a second on average, so the time is ahead of any number that was counted up
+	 * before. */
+	return (uint32_t)((core_wall_ns() / 1000000u - BOOT_BASE_MS) / BOOT_UNIT_MS) + 1;
 }
 
 void cluster_die(const char *what, int err)
@@ -69,6 +72,7 @@ static void on_timer(uv_timer_t *timer)
 {
 	struct cluster *c = timer->data;
 
+	c->is_loop_turning = true;
 	/* What has come in while we were away was not silence. */
 	beat_deliver(c->beat);
 	member_timer(c, core_now_ms());
@@ -83,23 +87,41 @@ static void timer_set(struct cluster *c, uint64_t now_ms)
 		wake_ms = c->election_wake_ms;
 	if (c->detector_wake_ms < wake_ms)
 		wake_ms = c->detector_wake_ms;
+	if (c->replog_wake_ms < wake_ms)
+		wake_ms = c->replog_wake_ms;
 	uv_update_time(c->loop);
 	uv_timer_start(c->timer, on_timer, wake_ms > now_ms ? wake_ms - now_ms : 0, 0);
 }
 
-void cluster_turn(struct cluster *c)
+static void turn(struct cluster *c)
 {
 	uint64_t now_ms = core_now_ms();
 
 	if (now_ms >= c->upkeep_ms) {
 		c->upkeep_ms = now_ms + CLUSTER_UPKEEP_MS;
-		mirror_upkeep(c, now_ms);
+		mirror_servers_upkeep(c, now_ms);
 		member_tell_state(c);
 		beats_log(c, now_ms);
 	}
 	replica_turn(c, now_ms);
+	mirror_turn(c);
 	member_post(c);
 	mirror_servers(c);
+}
+
+void cluster_turn(struct cluster *c)
+{
+	/* Who is told of what was applied may ask for more at once. */
+	if (c->is_turning) {
+		c->is_turn_wanted = true;
+		return;
+	}
+	c->is_turning = true;
+	do {
+		c->is_turn_wanted = false;
+		turn(c);
+	} while (c->is_turn_wanted);
+	c->is_turning = false;
 	timer_set(c, core_now_ms());
 }
 
@@ -118,8 +140,10 @@ static void server_look(struct cluster *c, struct cluster_server *to, const stru
 				: m->boot == 0 ? UINT64_MAX
 					       : core_now_ms() - m->heard_ms,
 		.boot = is_self ? c->boot : m->boot,
-		.is_healthy = is_self ? c->is_dp_alive : m->said.is_healthy,
+		.is_healthy = is_self ? c->is_dp_alive && replog_may_lead(&c->replog)
+				      : m->said.is_healthy,
 		.is_dp_alive = is_self ? c->is_dp_alive : m->said.is_dp_alive,
+		.is_drained = registry_is_drained(c->registry, m->conf->id),
 	};
 	memcpy(to->call_address, m->call_address, sizeof(to->call_address));
 }
@@ -134,7 +158,9 @@ const struct cluster_view *cluster_view(struct cluster *c)
 		.epoch = election_epoch(&c->election),
 		.servers = c->servers,
 		.n_servers = c->n_members,
-		.map = &c->committed,
+		.map = registry_map(c->registry),
+		.committed = registry_applied(c->registry),
+		.is_rebuilding = !replog_may_lead(&c->replog),
 	};
 	return &c->view;
 }
@@ -151,17 +177,27 @@ const struct cluster_server *cluster_server(struct cluster *c, uint16_t id)
 
 const struct ownership_cell *cluster_cell(struct cluster *c, const char *name)
 {
-	return cellmap_find(&c->committed, name);
+	return cellmap_find(registry_map(c->registry), name);
+}
+
+const struct registry *cluster_registry(struct cluster *c)
+{
+	return c->registry;
 }
 
 const struct rpc_method *cluster_methods(struct cluster *c, uint32_t *n)
 {
-	c->methods[0] = (struct rpc_method){
-		.path = WIRE_PATH("Cluster", "ProposeMap"), .handler = replica_handler, .user = c};
-	c->methods[1] = (struct rpc_method){.path = WIRE_PATH("Cluster", "ProbeServer"),
-					    .handler = member_probe_handler,
-					    .user = c};
-	*n = 2;
+	const struct rpc_method methods[] = {
+		{.path = WIRE_PATH("Cluster", "AppendEntries"), .handler = append_handler},
+		{.path = WIRE_PATH("Cluster", "InstallSnapshot"), .handler = snapshot_handler},
+		{.path = WIRE_PATH("Cluster", "ProbeServer"), .handler = member_probe_handler},
+	};
+
+	*n = sizeof(methods) / sizeof(methods[0]);
+	_Static_assert(sizeof(methods) == sizeof(c->methods), "there is room for each");
+	memcpy(c->methods, methods, sizeof(methods));
+	for (uint32_t i = 0; i < *n; i++)
+		c->methods[i].user = c;
 	return c->methods;
 }
 
@@ -220,7 +256,30 @@ static int turn_timer_create(struct cluster *c)
 	return uv_timer_init(c->loop, c->timer);
 }
 
-static int cluster_start(struct cluster *c)
+/* What is kept from one start to the next. */
+static int stored_load(struct cluster *c, char *why, size_t why_bytes)
+{
+	struct store_state state;
+	int err;
+
+	/* A vote whose key was hit would count as never given. */
+	store_look(c->store, &state);
+	if (state.n_damaged > 0) {
+		snprintf(why, why_bytes, "records with a wrong checksum: %llu",
+			 (unsigned long long)state.n_damaged);
+		return -EBADMSG;
+	}
+	err = member_load(c);
+	if (err == 0)
+		err = replica_load(c, why, why_bytes);
+	if (err == 0)
+		err = mirror_servers_start(c);
+	if (err == -EBADMSG && why[0] == '\0')
+		snprintf(why, why_bytes, "a record of the vote or of a boot is damaged");
+	return err;
+}
+
+static int cluster_start(struct cluster *c, char *why, size_t why_bytes)
 {
 	int err = seal_load_secret(c->conf->cluster.secret_file, c->secret);
 
@@ -234,7 +293,7 @@ static int cluster_start(struct cluster *c)
 	}
 	err = turn_timer_create(c);
 	if (err == 0)
-		err = replica_load(c);
+		err = stored_load(c, why, why_bytes);
 	if (err == 0)
 		err = mirror_start(c);
 	if (err == 0)
@@ -244,7 +303,8 @@ static int cluster_start(struct cluster *c)
 	return err;
 }
 
-int cluster_create(struct cluster **out, const struct cluster_config *cfg)
+int cluster_create(struct cluster **out, const struct cluster_config *cfg, char *why,
+		   size_t why_bytes)
 {
 	struct cluster *c = calloc(1, sizeof(*c));
 	int err;
@@ -254,6 +314,7 @@ int cluster_create(struct cluster **out, const struct cluster_config *cfg)
 	c->loop = cfg->loop;
 	c->started_ms = core_now_ms();
 	c->conf = cfg->conf;
+	c->seed = cfg->seed;
 	c->inventory = cfg->inventory;
 	c->fedmem = cfg->fedmem;
 	c->store = cfg->store;
@@ -261,8 +322,9 @@ int cluster_create(struct cluster **out, const struct cluster_config *cfg)
 	c->self = cfg->conf->server;
 	c->n_members = cfg->conf->n_servers;
 	c->neighbour_fd = -1;
+	why[0] = '\0';
 	members_init(c);
-	err = cluster_start(c);
+	err = cluster_start(c, why, why_bytes);
 	if (err != 0) {
 		cluster_destroy(c);
 		return err;
@@ -281,13 +343,14 @@ void cluster_destroy(struct cluster *c)
 {
 	if (c == NULL)
 		return;
+	cluster_end_commands(c);
 	replica_stop(c);
+	mirror_stop(c);
 	beat_destroy(c->beat);
 	if (c->timer != NULL)
 		uv_close((uv_handle_t *)c->timer, on_timer_closed);
 	if (c->neighbour_fd >= 0)
 		close(c->neighbour_fd);
-	free(c->cell_of);
 	seal_wipe(c, sizeof(*c));
 	free(c);
 }

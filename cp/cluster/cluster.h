@@ -76,15 +76,20 @@ const struct registry *cluster_registry(struct cluster *c);
 
 /* On the acting master: puts the entry into the log. 'done' runs once, when it is committed and
  * applied (err 0), or when this server is no longer master and cannot know (-ECANCELED: ask again,
- * under the same request id, whoever is master then). -EAGAIN: this server is not the acting
- * master. A request that was done before is answered at once. Copies the entry; sets its time. */
+ * under the same request id, whoever is master then); that may be before this returns. A request
+ * that was done before is answered at once. Copies the entry; sets its time.
+ * -EAGAIN: this server is not the acting master. -ENOBUFS: too much is under way. -ENOSPC: its
+ * store is three quarters full. -EMSGSIZE: longer than REGISTRY_ENTRY_MAX. */
 int cluster_command(struct cluster *c, const struct wire_registry_entry *entry,
 		    void (*done)(void *user, int err, const struct registry_outcome *outcome),
 		    void *user);
+/* Those that are under way are done with -ECANCELED, before whoever asked is destroyed. */
+void cluster_end_commands(struct cluster *c);
 
 /* ---- Calls between servers, sealed with the pair's key ---- */
 
-/* Calls Cluster/'method' at 'to' with this payload. The answer comes as it is. */
+/* Calls Cluster/'method' at 'to' with this payload. The answer comes as it is. -EHOSTUNREACH: it
+ * was not heard yet. */
 int cluster_call(struct cluster *c, uint16_t to, const char *method, const uint8_t *payload,
 		 size_t n, uint32_t deadline_ms, rpc_done done, void *user);
 /* The handler's side: NULL, and '*out' is the request, freed with wire_free(); or why it is
@@ -98,8 +103,8 @@ struct cluster_listener {
 	void *user;
 	/* A cell became this server's, under this token, or an element came into one that is. Until
 	 * cluster_restored() says so for that token, the data plane keeps its alarms back.
-	 * 'element' 0: the whole cell. 'was': the owner before; 0: nobody. Called before the data
-	 * plane is told. */
+	 * 'element' 0: the whole cell. 'was': the owner before (this server itself, too, after a
+	 * restart); 0: nobody. Called before the data plane is told. */
 	void (*gained)(void *user, const struct ownership_cell *cell, uint64_t element,
 		       uint16_t was);
 	/* The map or the inventory changed, and what had to be told about gains was. */
@@ -110,7 +115,9 @@ struct cluster_listener {
 /* Once, before the loop turns. Cells that this server has owned since before it started are gained
  * at this moment, unless the segment says that they were restored under their present token. */
 void cluster_listen(struct cluster *c, const struct cluster_listener *listener);
-/* The cell's alarms may be applied. A token that is not the cell's any more is ignored. */
+/* The cell's alarms may be applied: nothing of it is left to be restored, also of what was gained
+ * since under the same token. A token that is not the cell's any more is ignored. Also from inside
+ * gained(). */
 void cluster_restored(struct cluster *c, const char *cell, struct ownership_token token);
 
 /* The gRPC methods of the Cluster service that are answered here, for rpc_server_create(). */

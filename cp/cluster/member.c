@@ -34,7 +34,7 @@ static void durable_decode(struct election_durable *d, const uint8_t bytes[DURAB
 	d->voted_for = (uint16_t)(bytes[12] << 8 | bytes[13]);
 }
 
-static bool is_started(const struct cluster *c)
+bool member_is_started(const struct cluster *c)
 {
 	return c->n_persists_done > 0;
 }
@@ -50,7 +50,7 @@ static void on_persisted(void *user, int err)
 
 	if (err != 0)
 		cluster_die("election: vote not stored", err);
-	if (!is_started(c))
+	if (!member_is_started(c))
 		core_log(CORE_INFO, "cluster: started server=%u boot=%u epoch=%llu", c->self,
 			 c->boot, (unsigned long long)election_epoch(&c->election));
 	if (++c->n_persists_done == c->n_persists_asked)
@@ -106,6 +106,8 @@ static void role_told(struct cluster *c)
 	c->is_urgent = true;
 	if (master == c->told_master && (master == 0 || epoch == c->told_epoch))
 		return;
+	if (master != 0 && master != c->self)
+		c->last_master = master;
 	if (master != 0)
 		core_log(CORE_INFO, "election: master server=%u epoch=%llu was=%u", master,
 			 (unsigned long long)epoch, c->told_master);
@@ -145,16 +147,18 @@ void member_tell_state(struct cluster *c)
 	struct election_input in = {
 		.event = ELECTION_EV_STATE,
 		.now_ms = now_ns / 1000000u,
-		.position = cellmap_position(&c->accepted),
-		.is_healthy = is_alive,
+		.position = replog_position(&c->replog),
 	};
 
 	if (beat_ns > now_ns)
-		is_alive = in.is_healthy = true; /* it looked at the clock after us */
+		is_alive = true; /* it looked at the clock after us */
+	in.is_healthy = is_alive && replog_may_lead(&c->replog);
+	in.is_forgetful = !replog_may_vote(&c->replog);
 	if (is_alive != c->is_dp_alive) {
 		core_log(is_alive ? CORE_INFO : CORE_WARNING, "cluster: data plane %s server=%u",
 			 is_alive ? "alive" : "silent", c->self);
 		c->is_dp_alive = is_alive;
+		c->self_member->was_well |= is_alive;
 		c->is_replan_wanted = true;
 		c->is_urgent = true;
 	}
@@ -245,6 +249,9 @@ static void state_changed(struct cluster *c, const struct detector_change *chang
 	if (change->to == DETECTOR_FAILED) {
 		in.now_ms = core_now_ms();
 		election_do(c, &in, NULL);
+		replica_peer(c, change->peer, 0);
+	} else if (change->from == DETECTOR_FAILED) {
+		replica_peer(c, change->peer, cluster_member(c, change->peer)->boot);
 	}
 }
 
@@ -281,16 +288,12 @@ static void beat_note(struct cluster *c, struct member *m, const struct beat_hea
 			 heard->from);
 	if (is_new_life || said->is_dp_alive != m->said.is_dp_alive)
 		c->is_replan_wanted = true;
-	/* Of one life a late beat must not take back what an answer said since. */
-	if (is_new_life || cellmap_position_compare(said->position, m->holds) > 0) {
-		m->holds = said->position;
-		m->has_commit = false;
-	}
-	if (cellmap_position_compare(said->position, m->holds) == 0 && said->is_committed)
-		m->has_commit = true;
 	m->boot = heard->boot;
 	m->heard_ms = core_now_ms();
 	m->said = *said;
+	m->was_well |= said->is_dp_alive;
+	if (is_new_life)
+		replica_peer(c, heard->from, heard->boot);
 }
 
 void member_on_beat(void *user, const struct beat_heard *heard)
@@ -355,9 +358,9 @@ void member_post(struct cluster *c)
 		.epoch = election_epoch(&c->election),
 		.master = election_master(&c->election),
 		.role = (uint8_t)election_role(&c->election),
-		.is_healthy = c->is_dp_alive,
+		.is_healthy = c->is_dp_alive && replog_may_lead(&c->replog),
 		.is_dp_alive = c->is_dp_alive,
-		.position = c->stored,
+		.position = replog_position(&c->replog),
 		.is_committed = replica_is_committed(c),
 		.relay_boot = c->relay_boot,
 		.ack_to = c->ack_to,
@@ -365,7 +368,7 @@ void member_post(struct cluster *c)
 		.ack_sequence = c->ack_sequence,
 	};
 
-	if (!is_started(c))
+	if (!member_is_started(c))
 		return; /* the boot is not on disk yet */
 	beat_post(c->beat, &s);
 	if (c->is_urgent)
@@ -376,6 +379,18 @@ void member_post(struct cluster *c)
 bool member_is_acting(const struct cluster *c)
 {
 	return election_role(&c->election) == ELECTION_MASTER && core_now_ms() < c->lease_until_ms;
+}
+
+bool member_is_followed(const struct cluster *c, uint16_t from, uint64_t epoch)
+{
+	return election_master(&c->election) == from && election_epoch(&c->election) == epoch;
+}
+
+bool member_is_well(const struct cluster *c, const struct member *m)
+{
+	if (m == c->self_member)
+		return c->is_dp_alive;
+	return m->said.is_dp_alive && member_state(c, m) != DETECTOR_FAILED;
 }
 
 enum detector_state member_state(const struct cluster *c, const struct member *m)
@@ -463,20 +478,17 @@ void member_probe_handler(struct rpc_call *call, const uint8_t *bytes, size_t n,
 
 /* ---- The start ---- */
 
-static int durable_load(struct cluster *c, struct election_durable *durable)
+int member_load(struct cluster *c)
 {
 	uint8_t bytes[DURABLE_BYTES] = {0};
 	size_t n = sizeof(bytes);
 	int err = store_get(c->store, REGISTRY_TABLE_SMALL, DURABLE_KEY, strlen(DURABLE_KEY), bytes,
 			    &n);
 
-	if (err != STORE_NOT_FOUND && (err != 0 || n != sizeof(bytes))) {
-		core_log(CORE_ERROR, "cluster: the stored vote is %s",
-			 err < 0 ? strerror(-err) : "damaged");
-		return err < 0 ? err : -EIO;
-	}
-	durable_decode(durable, bytes);
-	c->boot = durable->boot = cluster_next_boot(durable->boot);
+	if (err != STORE_NOT_FOUND && (err != 0 || n != sizeof(bytes)))
+		return err < 0 ? err : -EBADMSG;
+	durable_decode(&c->durable, bytes);
+	c->boot = c->durable.boot = cluster_next_boot(c->durable.boot);
 	return 0;
 }
 
@@ -488,13 +500,9 @@ int member_start(struct cluster *c)
 		.hold_down_ms = c->conf->cluster.hold_down_ms,
 	};
 	struct detector_config dc = {.beat_ms = c->conf->cluster.beat_ms};
-	struct election_durable durable;
 	struct election_output eo;
 	struct detector_output dout;
-	int err = durable_load(c, &durable);
 
-	if (err != 0)
-		return err;
 	for (uint32_t i = 0; i < c->n_members; i++) {
 		const struct conf_server *s = c->members[i].conf;
 
@@ -509,7 +517,7 @@ int member_start(struct cluster *c)
 		return -EIO;
 	detector_init(&c->detector, &dc, core_now_ms(), &dout);
 	detector_perform(c, &dout);
-	election_init(&c->election, &ec, &durable, cellmap_position(&c->accepted), core_now_ms(),
+	election_init(&c->election, &ec, &c->durable, replog_position(&c->replog), core_now_ms(),
 		      &eo);
 	election_perform(c, &eo);
 	return 0;

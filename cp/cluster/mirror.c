@@ -5,20 +5,33 @@
 #include "cp/cluster/state.h"
 #include "cp/core/core.h"
 
-#define RELAY_BOOT_KEY "relay_boot"
-#define NEIGHBOURS_MS  1000
+_Static_assert(sizeof(((struct fedmem_cell *)0)->name) == OWNERSHIP_NAME_BYTES,
+	       "names fit as they are");
 
-_Static_assert((int)FEDMEM_SERVER_FAILED == (int)DETECTOR_FAILED &&
-		       (int)FEDMEM_SERVER_SUSPECT == (int)DETECTOR_SUSPECT &&
-		       (int)FEDMEM_SERVER_ALIVE == (int)DETECTOR_ALIVE &&
-		       (int)FEDMEM_SERVER_UNKNOWN == (int)DETECTOR_UNKNOWN,
-	       "states are the same numbers on both sides");
-_Static_assert((int)FEDMEM_ROLE_MASTER == (int)ELECTION_MASTER &&
-		       (int)FEDMEM_ROLE_CANDIDATE == (int)ELECTION_CANDIDATE &&
-		       (int)FEDMEM_ROLE_FOLLOWER == (int)ELECTION_FOLLOWER,
-	       "roles are the same numbers on both sides");
+static int cell_compare(const void *a, const void *b)
+{
+	const struct fedmem_cell *x = a, *y = b;
 
-/* ---- Elements and cells ---- */
+	return strncmp(x->name, y->name, sizeof(x->name));
+}
+
+/* As it was published last; NULL: there was none. */
+static struct fedmem_cell *cell_find(const struct fedmem_cell *cells, uint32_t n, const char *name)
+{
+	struct fedmem_cell key = {{0}};
+
+	if (n == 0 || strlen(name) >= sizeof(key.name))
+		return NULL;
+	memcpy(key.name, name, strlen(name));
+	return bsearch(&key, cells, n, sizeof(key), cell_compare);
+}
+
+static struct ownership_token token_of(const struct fedmem_cell *cell)
+{
+	return (struct ownership_token){cell->token.epoch, cell->token.generation};
+}
+
+/* ---- Elements ---- */
 
 static void element_put(struct cluster *c, const struct fedmem_element *e)
 {
@@ -26,8 +39,7 @@ static void element_put(struct cluster *c, const struct fedmem_element *e)
 	uint32_t slot;
 	int err = fedmem_element_put(c->fedmem, e, NULL);
 
-	/* The address was another element's in an earlier inventory, which comes later in this one,
-	 * if at all. */
+	/* The address was another element's, which is described anew or removed after this one. */
 	if (err == -EEXIST && fedmem_find_by_address(c->fedmem, &e->address, &slot) == 0 &&
 	    fedmem_element_get(c->fedmem, slot, &holder) == 0 &&
 	    fedmem_element_remove(c->fedmem, holder.id) == 0)
@@ -38,309 +50,362 @@ static void element_put(struct cluster *c, const struct fedmem_element *e)
 			 err == FEDMEM_FULL ? "the table is full" : strerror(-err));
 }
 
-static int id_compare(const void *a, const void *b)
+static bool element_there(const struct cluster *c, uint64_t id, struct fedmem_element *out)
 {
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	uint32_t slot;
 
-	return (x > y) - (x < y);
+	return fedmem_find_by_id(c->fedmem, id, &slot) == 0 &&
+	       fedmem_element_get(c->fedmem, slot, out) == 0;
 }
 
-/* What is in the segment and no longer in the inventory. */
-static int strangers_remove(struct cluster *c)
+/* Describes it as the inventory has it, unless the segment says the same. */
+static void element_tell(struct cluster *c, const struct conf_element *from)
 {
-	uint32_t n = c->inventory->n_elements, n_removed = 0;
+	const struct fedmem_cell *cell = cell_find(c->cells, c->n_cells, from->region);
+	struct fedmem_element there,
+		e = {
+			.id = from->id,
+			.address = from->address,
+			.cell = cell == NULL ? FEDMEM_NONE : (uint32_t)(cell - c->cells),
+		};
+
+	if (!element_there(c, e.id, &there) || there.cell != e.cell ||
+	    memcmp(&there.address, &e.address, sizeof(e.address)) != 0)
+		element_put(c, &e);
+}
+
+static void elements_tell(struct cluster *c)
+{
+	for (const struct conf_element *e = inventory_next(c->inventory, 0); e != NULL;
+	     e = inventory_next(c->inventory, e->id))
+		element_tell(c, e);
+}
+
+/* All that the segment has, those too that are no longer in the inventory. */
+static void elements_leave_cells(struct cluster *c)
+{
 	uint32_t elements_max = fedmem_sizes(c->fedmem)->elements_max;
-	uint64_t *ids = malloc((n > 0 ? n : 1) * sizeof(*ids));
 	struct fedmem_element e;
 
-	if (ids == NULL)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < n; i++)
-		ids[i] = c->inventory->elements[i].id;
-	qsort(ids, n, sizeof(*ids), id_compare);
-	for (uint32_t slot = 0; slot < elements_max; slot++)
-		if (fedmem_element_get(c->fedmem, slot, &e) == 0 &&
-		    bsearch(&e.id, ids, n, sizeof(*ids), id_compare) == NULL &&
-		    fedmem_element_remove(c->fedmem, e.id) == 0)
-			n_removed++;
-	free(ids);
-	if (n_removed > 0)
-		core_log(CORE_INFO, "fedmem: elements removed n=%u", n_removed);
-	return 0;
-}
-
-static uint32_t cell_wanted(const struct cluster *c, const struct conf_element *e)
-{
-	const struct ownership_cell *cell = cellmap_find(&c->committed, e->region);
-
-	return cell == NULL ? FEDMEM_NONE : (uint32_t)(cell - c->committed.cells);
-}
-
-/* Tells every element whose cell has another number than it was told: that number, or that it has
- * none. */
-static void elements_tell(struct cluster *c, bool is_none)
-{
-	for (uint32_t i = 0; i < c->inventory->n_elements; i++) {
-		const struct conf_element *from = &c->inventory->elements[i];
-		struct fedmem_element e = {.id = from->id, .address = from->address};
-		uint32_t wanted = cell_wanted(c, from);
-
-		if (c->cell_of[i] == wanted)
+	for (uint32_t slot = 0; slot < elements_max; slot++) {
+		if (fedmem_element_get(c->fedmem, slot, &e) != 0 || e.cell == FEDMEM_NONE)
 			continue;
-		e.cell = c->cell_of[i] = is_none ? FEDMEM_NONE : wanted;
+		e.cell = FEDMEM_NONE;
 		element_put(c, &e);
 	}
 }
 
-/* The segment's cells are compared, not what we remember: they outlive us. */
-static bool has_same_cells(struct cluster *c)
+/* What is in the segment and no longer in the inventory. */
+static void strangers_remove(struct cluster *c)
 {
-	uint32_t room = fedmem_sizes(c->fedmem)->cells_max, n = 0, version;
-	struct fedmem_cell *there = malloc((room > 0 ? room : 1) * sizeof(*there));
-	bool is_same = there != NULL &&
-		       fedmem_cells_get(c->fedmem, there, room, &n, &version) == 0 &&
-		       n == c->committed.n_cells;
+	uint32_t elements_max = fedmem_sizes(c->fedmem)->elements_max, n_removed = 0;
+	struct fedmem_element e;
 
-	for (uint32_t i = 0; is_same && i < n; i++)
-		is_same = strncmp(there[i].name, c->committed.cells[i].name,
-				  sizeof(there[i].name)) == 0;
-	free(there);
-	return is_same;
+	for (uint32_t slot = 0; slot < elements_max; slot++)
+		if (fedmem_element_get(c->fedmem, slot, &e) == 0 &&
+		    inventory_find_id(c->inventory, e.id) == NULL &&
+		    fedmem_element_remove(c->fedmem, e.id) == 0)
+			n_removed++;
+	if (n_removed > 0)
+		core_log(CORE_INFO, "fedmem: elements removed n=%u", n_removed);
 }
 
-void mirror_cells(struct cluster *c)
+/* ---- Cells ---- */
+
+static void cells_publish(struct cluster *c)
 {
-	uint32_t n = c->committed.n_cells;
-	struct fedmem_cell *cells = calloc(n > 0 ? n : 1, sizeof(*cells));
-	bool is_same = has_same_cells(c);
-	int err = cells == NULL ? -ENOMEM : 0;
+	int err = fedmem_cells_publish(c->fedmem, c->cells, c->n_cells);
 
-	_Static_assert(sizeof(cells->name) == OWNERSHIP_NAME_BYTES, "names fit as they are");
-	for (uint32_t i = 0; err == 0 && i < n; i++) {
-		const struct ownership_cell *from = &c->committed.cells[i];
+	c->is_cells_changed = false;
+	if (err != 0)
+		core_log(CORE_ERROR, "fedmem: cells not published n=%u error=%s", c->n_cells,
+			 err == FEDMEM_FULL ? "the table is full" : strerror(-err));
+}
 
-		cells[i].owner = from->owner;
-		cells[i].standby = from->standby;
-		cells[i].token = (struct fedmem_token){from->token.epoch, from->token.generation};
-		memcpy(cells[i].name, from->name, sizeof(cells[i].name));
+static bool has_same_names(const struct fedmem_cell *a, uint32_t n_a, const struct fedmem_cell *b,
+			   uint32_t n_b)
+{
+	if (n_a != n_b)
+		return false;
+	for (uint32_t i = 0; i < n_a; i++)
+		if (cell_compare(&a[i], &b[i]) != 0)
+			return false;
+	return true;
+}
+
+/* The applied map as the segment is to have it. What is this server's and was not under the same
+ * token has to be restored first. */
+static struct fedmem_cell *cells_make(struct cluster *c)
+{
+	const struct ownership_map *map = registry_map(c->registry);
+	struct fedmem_cell *cells = calloc(map->n_cells > 0 ? map->n_cells : 1, sizeof(*cells));
+
+	for (uint32_t i = 0; cells != NULL && i < map->n_cells; i++) {
+		const struct ownership_cell *from = &map->cells[i];
+		const struct fedmem_cell *was = cell_find(c->cells, c->n_cells, from->name);
+		struct fedmem_cell *to = &cells[i];
+
+		to->token = (struct fedmem_token){from->token.epoch, from->token.generation};
+		to->owner = from->owner;
+		to->standby = from->standby;
+		memcpy(to->name, from->name, sizeof(to->name));
+		if (to->owner == c->self)
+			to->is_restoring = was != NULL && was->owner == c->self &&
+							   fedmem_token_equal(was->token, to->token)
+						   ? was->is_restoring
+						   : 1;
 	}
+	return cells;
+}
+
+static void moves_log(const struct cluster *c, const struct fedmem_cell *next, uint32_t n)
+{
+	const struct ownership_map *map = registry_map(c->registry);
+	uint32_t n_moved = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct fedmem_cell *was = cell_find(c->cells, c->n_cells, next[i].name);
+
+		if (next[i].owner == (was != NULL ? was->owner : 0))
+			continue;
+		n_moved++;
+		core_log(CORE_INFO,
+			 "ownership: cell moved cell=%s owner=%u was=%u epoch=%llu generation=%llu",
+			 next[i].name, next[i].owner, was != NULL ? was->owner : 0,
+			 (unsigned long long)next[i].token.epoch,
+			 (unsigned long long)next[i].token.generation);
+	}
+	core_log(CORE_INFO, "ownership: map committed epoch=%llu version=%llu cells=%u moved=%u",
+		 (unsigned long long)map->epoch, (unsigned long long)map->version, n, n_moved);
+}
+
+/* ---- Gains ---- */
+
+static void gained_tell(struct cluster *c, const char *name, uint64_t element, uint16_t was)
+{
+	const struct ownership_cell *cell = cluster_cell(c, name);
+
+	if (c->listener.gained != NULL && cell != NULL)
+		c->listener.gained(c->listener.user, cell, element, was);
+}
+
+/* Whom an element was with before it moved. A cell that has no owner yet is gained later, by
+ * whoever it is: until then it is remembered. */
+static void wanderer_add(struct cluster *c, uint64_t id, uint16_t was)
+{
+	struct wanderer *more;
+
+	if (was == 0)
+		return;
+	more = realloc(c->wanderers, (c->n_wanderers + 1) * sizeof(*more));
+	if (more == NULL)
+		cluster_die("fedmem: cells not published", -ENOMEM);
+	c->wanderers = more;
+	c->wanderers[c->n_wanderers++] = (struct wanderer){id, was};
+}
+
+static void moved_elements_note(struct cluster *c, const struct registry_effects *effects,
+				const struct fedmem_cell *were, uint32_t n_were)
+{
+	for (uint32_t i = 0; i < effects->n_changes; i++) {
+		uint64_t id = effects->changes[i].id;
+		struct fedmem_element there;
+
+		if (effects->changes[i].has_moved && element_there(c, id, &there) &&
+		    there.cell < n_were)
+			wanderer_add(c, id, were[there.cell].owner);
+	}
+}
+
+/* Those whose cell has an owner now have arrived. */
+static void moved_elements_tell(struct cluster *c)
+{
+	uint32_t n_waiting = 0;
+
+	for (uint32_t i = 0; i < c->n_wanderers; i++) {
+		struct wanderer w = c->wanderers[i];
+		const struct conf_element *e = inventory_find_id(c->inventory, w.id);
+		struct fedmem_cell *cell =
+			e != NULL ? cell_find(c->cells, c->n_cells, e->region) : NULL;
+
+		if (cell != NULL && cell->owner == 0)
+			c->wanderers[n_waiting++] = w;
+		if (cell == NULL || cell->owner != c->self)
+			continue;
+		cell->is_restoring = 1;
+		c->is_cells_changed = true;
+		gained_tell(c, cell->name, w.id, w.was);
+	}
+	c->n_wanderers = n_waiting;
+}
+
+static void gained_cells_tell(struct cluster *c, const struct fedmem_cell *were, uint32_t n_were)
+{
+	for (uint32_t i = 0; i < c->n_cells; i++) {
+		const struct fedmem_cell *cell = &c->cells[i];
+		const struct fedmem_cell *was = cell_find(were, n_were, cell->name);
+
+		if (cell->owner == c->self && (was == NULL || was->owner != c->self ||
+					       !fedmem_token_equal(was->token, cell->token)))
+			gained_tell(c, cell->name, 0, was != NULL ? was->owner : 0);
+	}
+}
+
+/* Nobody restores anything here. */
+static void all_restored(struct cluster *c)
+{
+	for (uint32_t i = 0; i < c->n_cells; i++) {
+		c->is_cells_changed |= c->cells[i].is_restoring != 0;
+		c->cells[i].is_restoring = 0;
+	}
+}
+
+void cluster_restored(struct cluster *c, const char *name, struct ownership_token token)
+{
+	struct fedmem_cell *cell = cell_find(c->cells, c->n_cells, name);
+
+	if (cell == NULL || cell->is_restoring == 0 ||
+	    ownership_token_compare(token_of(cell), token) != 0)
+		return;
+	cell->is_restoring = 0;
+	c->is_cells_changed = true;
+	if (!c->is_mirroring)
+		cells_publish(c);
+}
+
+void cluster_listen(struct cluster *c, const struct cluster_listener *listener)
+{
+	c->listener = *listener;
+	c->is_mirroring = true;
+	for (uint32_t i = 0; i < c->n_cells; i++)
+		if (c->cells[i].is_restoring != 0)
+			gained_tell(c, c->cells[i].name, 0, c->self);
+	c->is_mirroring = false;
+	if (c->is_cells_changed)
+		cells_publish(c);
+}
+
+/* ---- What follows from the registry ---- */
+
+static void changed_elements_tell(struct cluster *c, const struct registry_effects *effects)
+{
+	for (uint32_t i = 0; i < effects->n_changes; i++) {
+		uint64_t id = effects->changes[i].id;
+		const struct conf_element *e = inventory_find_id(c->inventory, id);
+
+		if (e != NULL)
+			element_tell(c, e);
+		else
+			fedmem_element_remove(c->fedmem, id);
+	}
+}
+
+/* Gains are told before the data plane sees them, and a cell that waits for its alarms is marked
+ * before an element is seen in it. */
+void mirror_follow(struct cluster *c, const struct registry_effects *effects)
+{
+	const struct ownership_map *map = registry_map(c->registry);
+	struct fedmem_cell *next, *were = c->cells;
+	uint32_t n_were = c->n_cells;
+	bool is_renumbered;
+
+	if ((!effects->is_map_changed && !effects->is_inventory_changed) || c->is_reconcile_wanted)
+		return;
+	next = cells_make(c);
+	if (next == NULL)
+		cluster_die("fedmem: cells not published", -ENOMEM);
+	is_renumbered = !has_same_names(next, map->n_cells, were, n_were);
+	c->is_cells_changed |= is_renumbered || memcmp(next, were, n_were * sizeof(*next)) != 0;
+	if (c->is_cells_changed && c->is_loop_turning)
+		moves_log(c, next, map->n_cells);
+	c->cells = next;
+	c->n_cells = map->n_cells;
+	c->is_mirroring = true;
+	moved_elements_note(c, effects, were, n_were);
+	gained_cells_tell(c, were, n_were);
+	moved_elements_tell(c);
+	c->is_mirroring = false;
+	if (c->listener.gained == NULL && c->is_loop_turning)
+		all_restored(c);
 	/* When numbers change their meaning no element may be seen in a cell that is not its own.
 	 */
-	if (err == 0 && !is_same)
-		elements_tell(c, true);
-	if (err == 0)
-		err = fedmem_cells_publish(c->fedmem, cells, n);
-	if (err == 0 && !is_same)
-		elements_tell(c, false);
-	if (err != 0)
-		core_log(CORE_ERROR, "fedmem: cells not published n=%u error=%s", n,
-			 err == FEDMEM_FULL ? "the table is full" : strerror(-err));
-	free(cells);
-}
-
-/* ---- Servers ---- */
-
-static void server_fill(struct cluster *c, struct fedmem_server *to, uint32_t i)
-{
-	const struct member *m = &c->members[i];
-	bool is_self = m == c->self_member;
-
-	*to = (struct fedmem_server){
-		.id = m->conf->id,
-		.rank = m->conf->rank,
-		.state = (uint8_t)member_state(c, m),
-		.role = (uint8_t)member_role(c, m),
-		.is_self = is_self,
-		.epoch = is_self ? election_epoch(&c->election) : m->said.epoch,
-		.last_heard_ns = m->heard_ms * 1000000u,
-		.relay_address = m->conf->relay,
-	};
-	strncpy(to->name, m->conf->name, sizeof(to->name) - 1);
-	if (is_self)
-		return;
-	if (c->neighbours[i].is_known) {
-		to->has_relay_mac = 1;
-		memcpy(to->relay_mac, c->neighbours[i].mac, sizeof(to->relay_mac));
-	}
-	to->relay_boot_tx = c->relay_boot;
-	to->relay_boot_rx = m->said.relay_boot;
-	if (to->relay_boot_tx != 0)
-		seal_derive(to->relay_key_tx, c->secret, SEAL_RELAY, c->self, m->conf->id,
-			    to->relay_boot_tx);
-	if (to->relay_boot_rx != 0)
-		seal_derive(to->relay_key_rx, c->secret, SEAL_RELAY, m->conf->id, c->self,
-			    to->relay_boot_rx);
-}
-
-void mirror_servers(struct cluster *c)
-{
-	struct fedmem_server now[CLUSTER_SERVERS_MAX];
-	bool is_same = true;
-	int err;
-
-	for (uint32_t i = 0; i < c->n_members; i++) {
-		uint64_t heard_ns;
-
-		server_fill(c, &now[i], i);
-		/* That time went by is no change. */
-		heard_ns = now[i].last_heard_ns;
-		now[i].last_heard_ns = c->told[i].last_heard_ns;
-		is_same = is_same && memcmp(&now[i], &c->told[i], sizeof(now[i])) == 0;
-		now[i].last_heard_ns = heard_ns;
-	}
-	if (!is_same) {
-		err = fedmem_servers_publish(c->fedmem, now, c->n_members);
-		if (err != 0)
-			core_log(CORE_ERROR, "fedmem: servers not published error=%s",
-				 err == FEDMEM_FULL ? "the table is full" : strerror(-err));
-		memcpy(c->told, now, c->n_members * sizeof(now[0]));
-	}
-	seal_wipe(now, sizeof(now));
-}
-
-/* ---- The data plane's wish for a new relay boot ---- */
-
-static void on_relay_boot_stored(void *user, int err)
-{
-	struct cluster *c = user;
-
-	if (err != 0)
-		cluster_die("fedmem: relay boot not stored", err);
-	c->is_relay_storing = false;
-	c->relay_boot = c->relay_boot_stored;
-	core_log(CORE_INFO, "fedmem: relay boot given server=%u relay_boot=%u", c->self,
-		 c->relay_boot);
-	mirror_servers(c);
-	fedmem_relay_boot_given(c->fedmem, c->relay_wanted);
+	if (is_renumbered)
+		elements_leave_cells(c);
+	if (c->is_cells_changed)
+		cells_publish(c);
+	if (is_renumbered)
+		elements_tell(c);
+	changed_elements_tell(c, effects);
 	c->is_urgent = true;
-	cluster_turn(c);
+	free(were);
 }
 
-/* A boot that was used once is never used again: its keys would meet the same sequence numbers. */
-static void relay_boot_upkeep(struct cluster *c)
+/* The segment becomes what the registry says, whatever was in it. */
+static void reconcile(struct cluster *c)
 {
-	uint32_t wanted = fedmem_relay_boot_wanted(c->fedmem);
-	uint8_t bytes[4];
-	int err;
+	struct registry_effects all = {.is_map_changed = true, .is_inventory_changed = true};
 
-	if (c->is_relay_storing || wanted == 0)
-		return;
-	if (wanted == fedmem_relay_boot_met(c->fedmem) && c->relay_boot_stored != 0) {
-		c->relay_boot = c->relay_boot_stored;
-		return;
-	}
-	c->relay_boot = 0;
-	c->relay_wanted = wanted;
-	c->relay_boot_stored = cluster_next_boot(c->relay_boot_stored);
-	for (int i = 0; i < 4; i++)
-		bytes[i] = (uint8_t)(c->relay_boot_stored >> (24 - 8 * i));
-	c->is_relay_storing = true;
-	err = store_put(c->store, REGISTRY_TABLE_SMALL, RELAY_BOOT_KEY, bytes, sizeof(bytes),
-			on_relay_boot_stored, c);
-	if (err != 0)
-		cluster_die("fedmem: relay boot not stored", err);
+	c->is_reconcile_wanted = false;
+	strangers_remove(c);
+	mirror_follow(c, &all);
+	elements_tell(c); /* where the cells themselves are the same */
 }
 
-static int relay_boot_load(struct cluster *c)
+/* Does the registry hold again what the cluster has? Entry by entry it passes through all that ever
+ * was, which the data plane must not follow. */
+static bool is_caught_up(const struct cluster *c)
 {
-	uint8_t bytes[4] = {0};
-	size_t n = sizeof(bytes);
-	int err = store_get(c->store, REGISTRY_TABLE_SMALL, RELAY_BOOT_KEY, strlen(RELAY_BOOT_KEY),
-			    bytes, &n);
+	return !registry_is_empty(c->registry) && replog_may_vote(&c->replog) &&
+	       replog_may_lead(&c->replog) &&
+	       registry_applied(c->registry) == replog_last(&c->replog);
+}
 
-	if (err != STORE_NOT_FOUND && (err != 0 || n != sizeof(bytes))) {
-		core_log(CORE_ERROR, "fedmem: the stored relay boot is %s",
-			 err < 0 ? strerror(-err) : "damaged");
-		return err < 0 ? err : -EIO;
+void mirror_turn(struct cluster *c)
+{
+	if (c->is_reconcile_wanted && is_caught_up(c)) {
+		reconcile(c);
+		if (c->listener.changed != NULL)
+			c->listener.changed(c->listener.user);
 	}
-	c->relay_boot_stored = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 |
-			       (uint32_t)bytes[2] << 8 | bytes[3];
+	if (c->listener.gained == NULL && c->is_loop_turning)
+		all_restored(c);
+	if (c->is_cells_changed)
+		cells_publish(c);
+}
+
+/* ---- The start and the end ---- */
+
+static int segment_cells_read(struct cluster *c)
+{
+	uint32_t room = fedmem_sizes(c->fedmem)->cells_max, n = 0, version;
+
+	c->cells = calloc(room > 0 ? room : 1, sizeof(*c->cells));
+	if (c->cells == NULL)
+		return -ENOMEM;
+	if (fedmem_cells_get(c->fedmem, c->cells, room, &n, &version) == 0)
+		c->n_cells = n;
 	return 0;
 }
-
-/* ---- Neighbours ---- */
-
-/* A living server's link address that is not known costs metrics: then every upkeep looks for it.
- */
-static bool is_neighbour_missing(const struct cluster *c)
-{
-	for (uint32_t i = 0; i < c->n_members; i++)
-		if (&c->members[i] != c->self_member && !c->neighbours[i].is_known &&
-		    member_state(c, &c->members[i]) == DETECTOR_ALIVE)
-			return true;
-	return false;
-}
-
-static void neighbours_upkeep(struct cluster *c, uint64_t now_ms)
-{
-	if (now_ms < c->neighbours_ms && !is_neighbour_missing(c))
-		return;
-	c->neighbours_ms = now_ms + NEIGHBOURS_MS;
-	if (neighbour_refresh(c->neighbour_fd, c->neighbours, c->n_members) != 0)
-		return; /* what was known stays known; the next second is soon */
-	/* Beats keep the entry of the peers' network fresh; of a relay network of its own nobody
-	 * does. */
-	for (uint32_t i = 0; i < c->n_members; i++) {
-		const struct member *m = &c->members[i];
-		struct fedmem_address address;
-
-		if (m != c->self_member && !c->neighbours[i].is_known &&
-		    member_state(c, m) == DETECTOR_ALIVE &&
-		    conf_address_parse(&address, m->conf->address) == 0 &&
-		    memcmp(&address, &m->conf->relay, sizeof(address)) != 0)
-			neighbour_solicit(&m->conf->relay);
-	}
-}
-
-/* ---- The start and the upkeep ---- */
 
 int mirror_start(struct cluster *c)
 {
-	uint32_t n = c->inventory->n_elements;
-	int err = relay_boot_load(c);
+	int err = segment_cells_read(c);
 
 	if (err != 0)
 		return err;
-	c->neighbour_fd = neighbour_open();
-	if (c->neighbour_fd < 0)
-		return c->neighbour_fd;
-	for (uint32_t i = 0; i < c->n_members; i++)
-		c->neighbours[i].address = c->members[i].conf->relay;
-	c->cell_of = malloc((n > 0 ? n : 1) * sizeof(*c->cell_of));
-	if (c->cell_of == NULL)
-		return -ENOMEM;
 	/* There is no element 0, but what a killed predecessor left half-changed is put right
 	 * first. */
 	fedmem_element_remove(c->fedmem, 0);
-	err = strangers_remove(c);
-	if (err != 0)
-		return err;
-	for (uint32_t i = 0; i < n; i++) {
-		const struct conf_element *from = &c->inventory->elements[i];
-		struct fedmem_element there;
-		uint32_t slot;
-
-		if (fedmem_find_by_id(c->fedmem, from->id, &slot) == 0 &&
-		    fedmem_element_get(c->fedmem, slot, &there) == 0 &&
-		    memcmp(&there.address, &from->address, sizeof(there.address)) == 0) {
-			c->cell_of[i] = there.cell;
-			continue;
-		}
-		c->cell_of[i] = FEDMEM_NONE;
-		there = (struct fedmem_element){
-			.id = from->id, .address = from->address, .cell = FEDMEM_NONE};
-		element_put(c, &there);
-	}
-	if (c->committed.version > 0) {
-		mirror_cells(c);
-		elements_tell(c, false); /* new ones, where the cells themselves are the same */
-	}
+	/* A registry that was lost comes back from the others; until then the data plane goes on
+	 * with what it was told before. */
+	c->is_reconcile_wanted = registry_is_empty(c->registry);
+	if (!c->is_reconcile_wanted)
+		reconcile(c);
 	return 0;
 }
 
-void mirror_upkeep(struct cluster *c, uint64_t now_ms)
+void mirror_stop(struct cluster *c)
 {
-	fedmem_lease_set(c->fedmem, core_now_ns() + CLUSTER_LEASE_MS * UINT64_C(1000000));
-	relay_boot_upkeep(c);
-	neighbours_upkeep(c, now_ms);
+	free(c->cells);
+	free(c->wanderers);
 }

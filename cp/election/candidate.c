@@ -41,6 +41,7 @@ void candidate_stand(struct election *e, struct election_output *out)
 	bool is_free = voter_is_free(e, e->cfg.self, 0, 0);
 
 	if (!machine_is_voter(e) || e->pending != PENDING_NONE ||
+	    !voter_may_vote(e, e->position.version == 0) ||
 	    (!e->is_healthy && e->cfg.n_voters > 1)) {
 		e->deadline_ms = e->now_ms + e->beat_ms;
 		return;
@@ -107,7 +108,7 @@ void candidate_handle_transfer(struct election *e, uint32_t from, const struct e
 			       struct election_output *out)
 {
 	if (m->epoch != e->durable.epoch || e->phase == PHASE_LEADING ||
-	    e->phase == PHASE_CLAIMING || !e->is_healthy ||
+	    e->phase == PHASE_CLAIMING || !e->is_healthy || !voter_may_vote(e, false) ||
 	    !voter_is_free(e, e->cfg.self, m->from, m->epoch + 1))
 		return;
 	claim(e, m->epoch + 1, m->from, out);

@@ -244,6 +244,7 @@ void election_step(struct election *e, const struct election_input *in, struct e
 		break;
 	case ELECTION_EV_STATE:
 		e->is_healthy = in->is_healthy;
+		e->is_forgetful = in->is_forgetful;
 		e->position = in->position;
 		break;
 	}

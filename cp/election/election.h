@@ -32,8 +32,8 @@
 #define ELECTION_VOTERS_MAX 7
 #define ELECTION_SENDS_MAX  16
 
-/* How much of the ownership map a server holds: a candidate that holds less than a voter is
- * refused. */
+/* How much of the registry's log a server holds: the epoch and the index of its last entry (zero:
+ * nothing). A candidate that holds less than a voter is refused. */
 struct election_position {
 	uint64_t epoch, version;
 };
@@ -95,10 +95,8 @@ enum election_event {
 	ELECTION_EV_BEAT,      /* in->beat */
 	ELECTION_EV_FAILED,    /* the detector confirmed that in->server failed */
 	ELECTION_EV_PERSISTED, /* the durable state that was asked for last is on disk */
-	/* in->is_healthy, in->position: of this server. Before the first one it counts as not
-	 * healthy. A map of a master is accepted only when, after it is on disk and the position
-	 * was told here, election_master() and election_epoch() are still the proposer's: a vote
-	 * may lie between. */
+	/* in->is_healthy, in->is_forgetful, in->position: of this server. Before the first one it
+	 * counts as neither healthy nor forgetful. */
 	ELECTION_EV_STATE,
 };
 
@@ -110,6 +108,11 @@ struct election_input {
 	const struct election_beat *beat;
 	uint16_t server;
 	bool is_healthy;
+	/* STATE: the log began on an empty disk and does not yet hold all that the cluster has, see
+	 * replog_may_vote(); then 'position' is zero. Such a server neither votes nor stands, but
+	 * when a majority of the voters is known to hold nothing, as at the first start of all; and
+	 * then not for one that holds nothing while a living voter holds something. */
+	bool is_forgetful;
 	struct election_position position;
 };
 
@@ -173,7 +176,7 @@ struct election {
 	uint64_t stored_epoch;		 /* on disk: what may be revealed */
 	uint64_t seen_epoch;		 /* the highest that anybody named */
 	uint16_t master, pending_for;
-	bool is_first_start, is_healthy;
+	bool is_first_start, is_healthy, is_forgetful;
 	struct election_position position;
 	struct election_peer peers[ELECTION_VOTERS_MAX]; /* in the order of cfg.voters */
 

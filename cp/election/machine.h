@@ -74,6 +74,8 @@ int peers_compare(struct election_position a, struct election_position b);
 /* voter.c */
 bool voter_is_free(const struct election *e, uint16_t for_server, uint16_t released_by,
 		   uint64_t epoch);
+/* Does what this server knows of its own past allow it to vote? See election_input.is_forgetful. */
+bool voter_may_vote(const struct election *e, bool for_one_with_nothing);
 void voter_handle_election(struct election *e, uint32_t from, const struct election_message *m,
 			   struct election_output *out);
 void voter_handle_claim(struct election *e, uint32_t from, const struct election_message *m,

@@ -13,9 +13,28 @@ bool voter_is_free(const struct election *e, uint16_t for_server, uint16_t relea
 	       (e->guard_master == released_by && epoch == e->guard_epoch + 1);
 }
 
+bool voter_may_vote(const struct election *e, bool for_one_with_nothing)
+{
+	uint32_t n_with_nothing = 1;
+	bool is_anything_alive = false;
+
+	if (!e->is_forgetful)
+		return true;
+	for (uint32_t i = 0; i < e->cfg.n_voters; i++) {
+		const struct election_peer *p = &e->peers[i];
+
+		if (i == e->self_index || !p->is_heard)
+			continue;
+		n_with_nothing += p->position.version == 0;
+		is_anything_alive |= p->position.version != 0 && !p->is_failed;
+	}
+	return n_with_nothing >= e->n_majority && !(for_one_with_nothing && is_anything_alive);
+}
+
 static bool would_grant(const struct election *e, const struct election_message *m)
 {
-	return voter_is_free(e, m->from, m->released_by, m->epoch) && !master_is_firm(e) &&
+	return voter_may_vote(e, m->position.version == 0) &&
+	       voter_is_free(e, m->from, m->released_by, m->epoch) && !master_is_firm(e) &&
 	       (peers_compare(m->position, e->position) >= 0 || MUTANT(6));
 }
 
@@ -43,7 +62,7 @@ void voter_handle_election(struct election *e, uint32_t from, const struct elect
 					  .epoch = e->stored_epoch,
 					  .round = m->round};
 	bool is_free = voter_is_free(e, 0, 0, 0) && !master_is_firm(e);
-	bool is_better = e->is_healthy && !peers_is_better(e, from) &&
+	bool is_better = e->is_healthy && voter_may_vote(e, true) && !peers_is_better(e, from) &&
 			 peers_compare(e->position, m->position) >= 0;
 
 	if (is_free && is_better)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cp/eventlog/eventlog.h"
+#include "cp/eventlog/eventlog_private.h"
 
 /* The registry and the servers of a cluster. */
 #define ORIGINS_MAX 65
@@ -335,6 +335,31 @@ uint64_t eventlog_place_mark(const struct eventlog_place *p, uint16_t origin)
 		if (p->origins[i].id == origin)
 			return p->origins[i].mark;
 	return 0;
+}
+
+bool place_has(const struct eventlog_place *p, uint32_t origin, uint64_t number)
+{
+	for (uint32_t i = 0; i < p->n_origins; i++) {
+		const struct origin *o = &p->origins[i];
+		uint32_t at;
+
+		if (o->id != origin)
+			continue;
+		at = run_at(o, number);
+		return number <= o->mark || (at < o->n_runs && o->runs[at].first <= number);
+	}
+	return false;
+}
+
+void place_raise(struct eventlog_place *p, uint32_t origin, uint64_t number)
+{
+	struct origin *o = origin_at(p, origin);
+
+	if (o == NULL)
+		p->has_skipped = true;
+	else
+		raise_mark(p, o, number);
+	fit(p);
 }
 
 bool eventlog_place_has_skipped(struct eventlog_place *p)

@@ -4,31 +4,35 @@
 
 #include <uv.h>
 
-#include "cp/alarm/alarm.h"
+#include "cp/fanout/fanout.h"
 #include "cp/federated/federated.h"
+#include "cp/stored/stored.h"
 
-#define FEDERATED_METHODS 3
+#define FEDERATED_METHODS 4
 
 struct watcher;
 
 struct federated {
 	struct federated_config cfg;
 	struct rpc_method methods[FEDERATED_METHODS];
-	struct alarm_book *book;
-	uv_timer_t *follow;	  /* closes after federated_destroy(): lives on the heap */
+	struct stored stored;
+	struct fanout_source memory, store;
+	struct fanout_lists lists;
+	struct eventlog_follower follower;
+	uv_timer_t *turn;	  /* closes after federated_destroy(): lives on the heap */
 	struct watcher *watchers; /* every open watch */
 	uint32_t n_watchers;
-	uint64_t lost_logged_ms;
 };
 
-/* Handlers of the two lists; 'user' is the struct federated. */
-void list_elements(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user);
-void list_alarms(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user);
-
-/* Handler of the watch. */
+/* Handlers of the two watches; 'user' is the struct federated. */
 void watch_alarms(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user);
-/* Tells every watcher what changed in this server's memory. */
-void watch_follow(struct federated *f);
+void watch_events(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user);
+/* An event came onto this server's disk, or onto the trail. */
+void watch_seen(void *user, const struct wire_event *e);
+/* Changes of alarms were overtaken: lists that were made of them are to be made anew. */
+void watch_lost(void *user);
+/* Goes on with everything that waits for room, for a peer, for its turn. */
+void watch_turn(struct federated *f);
 void watch_end_all(struct federated *f);
 
 #endif

@@ -350,6 +350,14 @@ void inventory_clear(struct inventory *i)
 	i->n_regions = 0;
 }
 
+void inventory_swap(struct inventory *a, struct inventory *b)
+{
+	struct inventory was = *a;
+
+	*a = *b;
+	*b = was;
+}
+
 void inventory_destroy(struct inventory *i)
 {
 	if (i == NULL)

@@ -54,6 +54,8 @@ int inventory_put(struct inventory *i, const struct conf_element *e,
 		  struct inventory_change *change);
 void inventory_remove(struct inventory *i, uint64_t id);
 void inventory_clear(struct inventory *i);
+/* Each gets what the other had; what was found in one lives on in the other. */
+void inventory_swap(struct inventory *a, struct inventory *b);
 
 void inventory_destroy(struct inventory *i); /* takes NULL */
 

@@ -24,13 +24,11 @@ static int fill_alarm(struct memory *m, const struct fedmem_alarm *a,
 }
 
 /* Whose alarm this is, when it counts here. */
-static const struct ownership_cell *cell_of(struct memory *m, const struct fedmem_alarm *a,
-					    const struct conf_element **e)
+static const struct ownership_cell *cell_of(struct memory *m, const struct fedmem_alarm *a)
 {
-	const struct ownership_cell *cell;
+	const struct conf_element *e = inventory_find_id(m->inventory, a->element_id);
+	const struct ownership_cell *cell = e == NULL ? NULL : memory_owned_cell(m, e);
 
-	*e = inventory_find_id(m->inventory, a->element_id);
-	cell = *e == NULL ? NULL : memory_owned_cell(m, *e);
 	return cell != NULL && memory_is_kept_under(a->token, cell) ? cell : NULL;
 }
 
@@ -76,11 +74,10 @@ static int pick(struct memory *m, const struct want *want, struct pick **out, ui
 	*out = NULL;
 	*n = 0;
 	for (uint32_t i = 0; i < alarms_max; i++) {
-		const struct conf_element *e;
 		struct fedmem_alarm a;
 
 		if (fedmem_alarm_read(m->fm, i, &a) != 0 || !is_wanted(want, &a) ||
-		    cell_of(m, &a, &e) == NULL)
+		    cell_of(m, &a) == NULL)
 			continue;
 		if (*n == room) {
 			struct pick *more;
@@ -162,8 +159,7 @@ static int fill_list(struct memory *m, const struct want *want, const struct pic
 	}
 	qsort(alarms, n_alarms, sizeof(*alarms), compare_alarms);
 	for (uint32_t i = 0; i < n_alarms; i++) {
-		const struct conf_element *e;
-		const struct ownership_cell *cell = cell_of(m, &alarms[i], &e);
+		const struct ownership_cell *cell = cell_of(m, &alarms[i]);
 		int err;
 
 		if (cell == NULL)
@@ -200,17 +196,4 @@ int memory_alarms(struct memory *m, uint64_t after, uint32_t limit, bool with_cl
 	if (*page == NULL)
 		return -ENOMEM;
 	return memory_alarms_into(m, *page, after, UINT64_MAX, limit, with_cleared, list);
-}
-
-int memory_alarm(struct memory *m, const struct fedmem_alarm *a, struct memory_page **page,
-		 struct wire_alarm *out)
-{
-	const struct conf_element *e;
-	const struct ownership_cell *cell = cell_of(m, a, &e);
-
-	*page = NULL;
-	if (cell == NULL)
-		return MEMORY_NOT_OWNER;
-	*page = memory_page_create();
-	return *page == NULL ? -ENOMEM : fill_alarm(m, a, cell, *page, out);
 }

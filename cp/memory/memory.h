@@ -51,10 +51,6 @@ int memory_element(struct memory *m, const struct conf_element *e, struct memory
 		   struct wire_element_reply *reply);
 int memory_dp_stats(struct memory *m, struct memory_page **page, struct wire_dp_stats *stats);
 
-/* The alarm of an event in the words of the API. 'page' holds the texts. */
-int memory_alarm(struct memory *m, const struct fedmem_alarm *a, struct memory_page **page,
-		 struct wire_alarm *out);
-
 /* ---- For the store ---- */
 
 /* What the store keeps of an alarm or a state as it was read. 'cell': whose it was when it was

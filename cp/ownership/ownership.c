@@ -317,24 +317,3 @@ int ownership_plan(struct ownership_cell *cells, uint32_t n_cells,
 	}
 	return 0;
 }
-
-bool ownership_may_replace(const struct ownership_map *held, const struct ownership_map *next)
-{
-	uint32_t h = 0;
-
-	if (next->epoch < held->epoch ||
-	    (next->epoch == held->epoch && next->version <= held->version))
-		return false;
-	for (uint32_t n = 0; n < next->n_cells; n++) {
-		const struct ownership_cell *cell = &next->cells[n];
-
-		if (n > 0 && ownership_cell_compare(cell - 1, cell) >= 0)
-			return false;
-		while (h < held->n_cells && ownership_cell_compare(&held->cells[h], cell) < 0)
-			h++;
-		if (h < held->n_cells && ownership_cell_compare(&held->cells[h], cell) == 0 &&
-		    ownership_token_compare(cell->token, held->cells[h].token) < 0)
-			return false;
-	}
-	return true;
-}

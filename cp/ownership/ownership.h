@@ -61,17 +61,12 @@ int ownership_plan(struct ownership_cell *cells, uint32_t n_cells,
 		   const struct ownership_server *servers, uint32_t n_servers, uint64_t epoch,
 		   struct ownership_plan *plan);
 
-/* The map as a whole: what the master proposes and a majority accepts. Higher position wins. */
+/* The map as a whole, as it was after an entry of the registry: the position is (the entry's epoch,
+ * its index). */
 struct ownership_map {
 	uint64_t epoch, version;
 	struct ownership_cell *cells;
 	uint32_t n_cells;
 };
-
-/* The one place where tokens of a map are judged: may 'next' replace 'held'? Yes when its position
- * is higher and no cell's token is lower than the held one's. Cells may come and go with the
- * inventory: reading it anew takes a new start of the master, hence a higher epoch, which fences
- * what a cell of the same name had before. No: cells of 'next' out of order. */
-bool ownership_may_replace(const struct ownership_map *held, const struct ownership_map *next);
 
 #endif

@@ -1,9 +1,7 @@
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "cp/peered/peered_private.h"
-#include "cp/wire/wire.h"
 
 static const char *role_name(enum election_role role)
 {
@@ -38,21 +36,31 @@ static void fill_server(const struct cluster_view *view, const struct cluster_se
 		.is_dp_alive = is_there && from->is_dp_alive,
 		.boot = from->boot,
 		.is_healthy = is_there && from->is_healthy,
+		.is_drained = from->is_drained,
+		.store = "",
 	};
 	for (uint32_t c = 0; c < view->map->n_cells; c++)
 		to->n_cells += view->map->cells[c].owner == to->id;
 }
 
-void status_get(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user)
+/* Of itself alone a server knows what its store is like. */
+static void fill_store(struct peered *p, const struct cluster_view *view, struct wire_server *own)
+{
+	struct archive_state state;
+
+	archive_look(p->cfg.archive, &state);
+	own->store = view->is_rebuilding ? "rebuilding" : state.name;
+	own->store_used = state.bytes_used;
+	own->store_max = state.bytes_max;
+}
+
+int peered_status(void *user, struct memory_page **page, struct wire_status *out)
 {
 	struct peered *p = user;
 	const struct cluster_view *view = cluster_view(p->cfg.cluster);
 	const struct ownership_map *map = view->map;
-	struct wire_server *servers = calloc((size_t)view->n_servers + 1, sizeof(*servers));
-	struct wire_cell *cells = calloc((size_t)map->n_cells + 1, sizeof(*cells));
-	int err = -ENOMEM;
-	struct wire_bytes packed = {0};
-	struct wire_status status = {
+
+	*out = (struct wire_status){
 		.cluster = p->cfg.cluster_name,
 		.server = view->self,
 		.master = view->master,
@@ -61,31 +69,69 @@ void status_get(struct rpc_call *call, const uint8_t *bytes, size_t n, void *use
 		.map_epoch = map->epoch,
 		.map_version = map->version,
 		.is_map_committed = map->n_cells > 0,
-		.servers = servers,
-		.n_servers = view->n_servers,
-		.cells = cells,
-		.n_cells = map->n_cells,
+		.registry_committed = view->committed,
 	};
+	*page = memory_page_create();
+	if (*page == NULL)
+		return -ENOMEM;
+	out->servers = memory_page_take(*page, view->n_servers, sizeof(*out->servers));
+	out->cells = memory_page_take(*page, map->n_cells, sizeof(*out->cells));
+	if (out->servers == NULL || out->cells == NULL)
+		return -ENOMEM;
+	for (; out->n_servers < view->n_servers; out->n_servers++) {
+		struct wire_server *to = &out->servers[out->n_servers];
 
-	if (servers == NULL || cells == NULL)
-		goto out;
-	for (uint32_t i = 0; i < view->n_servers; i++)
-		fill_server(view, &view->servers[i], &servers[i]);
-	for (uint32_t c = 0; c < map->n_cells; c++)
-		cells[c] = (struct wire_cell){
-			.name = map->cells[c].name,
-			.owner = map->cells[c].owner,
-			.standby = map->cells[c].standby,
-			.n_elements = map->cells[c].weight,
-			.token = {map->cells[c].token.epoch, map->cells[c].token.generation},
+		fill_server(view, &view->servers[out->n_servers], to);
+		if (to->id == view->self)
+			fill_store(p, view, to);
+	}
+	for (; out->n_cells < map->n_cells; out->n_cells++) {
+		const struct ownership_cell *from = &map->cells[out->n_cells];
+
+		out->cells[out->n_cells] = (struct wire_cell){
+			.name = from->name,
+			.owner = from->owner,
+			.standby = from->standby,
+			.n_elements = from->weight,
+			.pin = from->pin,
+			.token = {from->token.epoch, from->token.generation},
 		};
-	err = wire_status_pack(&status, &packed);
-out:
+	}
+	return 0;
+}
+
+static void reply_status(struct rpc_call *call, int err, const struct wire_status *status)
+{
+	struct wire_bytes packed = {0};
+
+	if (err == 0)
+		err = wire_status_pack(status, &packed);
 	if (err == 0)
 		rpc_call_reply(call, packed.bytes, packed.n);
 	else
 		rpc_call_fail(call, RPC_RESOURCE_EXHAUSTED, "out of memory for the status");
 	wire_bytes_free(&packed);
-	free(servers);
-	free(cells);
+}
+
+void status_get(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user)
+{
+	struct memory_page *page;
+	struct wire_status status;
+	int err = peered_status(user, &page, &status);
+
+	reply_status(call, err, &status);
+	memory_page_free(page);
+}
+
+void status_get_stored(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user)
+{
+	struct peered *p = user;
+	struct wire_status *stored;
+
+	if (!archive_status(p->cfg.archive, &stored)) {
+		rpc_call_fail(call, RPC_NOT_FOUND, "this server has stored no status yet");
+		return;
+	}
+	reply_status(call, 0, stored);
+	wire_free(stored);
 }

@@ -30,8 +30,11 @@
 #define REGISTRY_VERSION      1u
 #define REGISTRY_TRAIL_MAX    10000
 #define REGISTRY_REQUESTS_MAX 4096
-#define REGISTRY_CELLS_MAX    512  /* rows in one CELLS entry */
-#define REGISTRY_ELEMENTS_MAX 2000 /* elements in one ELEMENTS entry */
+#define REGISTRY_CELLS_MAX    512	   /* rows in one CELLS entry */
+#define REGISTRY_ELEMENTS_MAX 2000	   /* elements in one ELEMENTS entry */
+#define REGISTRY_ENTRY_MAX    (512u << 10) /* octets; a longer one is refused */
+#define REGISTRY_OPERATOR_MAX 64	   /* octets of an operator's name */
+#define REGISTRY_EVENT_SHIFT  10	   /* of an entry's index in the numbers of its events */
 #define REGISTRY_LOG_KEPT     4096 /* entries that stay behind the applied one, for those that lag */
 
 /* Tables of the store. SMALL holds records with text keys that others own too (the vote, boots). */
@@ -60,6 +63,8 @@ int registry_log_put(struct store_batch *b, uint64_t index, uint64_t epoch, cons
 		     size_t n);
 int registry_log_give_up(struct store_batch *b, uint64_t from); /* all from this index on */
 int registry_log_compact(struct store_batch *b, uint64_t below);
+/* replog's output.held; zero: it need not be kept any more. */
+int registry_log_hold(struct store_batch *b, struct election_position held);
 /* What is on disk; '*bytes' is freed with free(). */
 int registry_log_get(struct registry *r, uint64_t index, uint64_t *epoch, uint8_t **bytes,
 		     size_t *n);
@@ -76,18 +81,20 @@ struct registry_outcome {
 
 /* What else has to follow from an entry. */
 struct registry_effects {
-	bool is_map_changed; /* rows, or which cells there are */
+	bool is_map_changed; /* anything in registry_map() */
 	bool is_inventory_changed;
 	bool is_drain_changed;
 	struct inventory_change *changes; /* of elements, borrowed until the next entry */
 	uint32_t n_changes;
-	struct wire_event *events; /* onto the trail: origin 0, number = index << 10 | place */
+	struct wire_event *events; /* onto the trail: origin 0, number = index <<
+				      REGISTRY_EVENT_SHIFT | place */
 	uint32_t n_events;
 };
 
 /* Applies entry 'index' and puts what has to be stored of it into the batch. The caller commits the
  * batch, and may apply further entries before that is done. An entry that cannot be read is
- * refused, like one that makes no sense. <0 only: -ENOMEM. */
+ * refused, like one that makes no sense. <0: -ENOMEM, and the state is half changed: neither it nor
+ * the batch is to be used any more. */
 int registry_apply(struct registry *r, uint64_t index, uint64_t epoch, const uint8_t *bytes,
 		   size_t n, struct store_batch *b, struct registry_outcome *outcome,
 		   struct registry_effects *effects);
@@ -111,8 +118,9 @@ int registry_trail(const struct registry *r, uint64_t after, uint64_t last, bool
 /* ---- Snapshots: the state's rows as they lie in the store ---- */
 
 struct registry_snapshot;
-/* Of the state as it is on disk; '*index' and '*epoch' say after which entry. Ends on its own loss:
- * free it soon, it holds the store's old pages. */
+/* Of the state as it is on disk; '*index' and '*epoch' say after which entry. STORE_NOT_FOUND:
+ * nothing was applied yet; -EAGAIN: the state is being rebuilt, or changes too fast. Ends on its
+ * own loss: free it soon, it holds the store's old pages. */
 int registry_snapshot_begin(struct registry_snapshot **out, struct registry *r, uint64_t *index,
 			    uint64_t *epoch);
 /* About 'bytes' octets of rows, lent until the next call; '*is_last'. */
@@ -120,11 +128,12 @@ int registry_snapshot_next(struct registry_snapshot *s, size_t bytes,
 			   struct wire_snapshot_row **rows, uint32_t *n_rows, bool *is_last);
 void registry_snapshot_end(struct registry_snapshot *s);
 
-/* The other side. Begin: forgets log and state, and remembers durably that it is rebuilding and
- * what was held before. Rows: as they come; one that does not belong is -EBADMSG. End: the state is
- * that after 'index', in memory too ('effects' name every change against what was known before). */
-int registry_install_begin(struct registry *r, struct election_position held,
-			   struct store_batch *b);
+/* The other side. Begin: removes log and state from the disk, and remembers there that it is
+ * rebuilding; what was known stays in memory until the end. Rows: as they come; one that does not
+ * belong is -EBADMSG. End: the state is that after 'index', in memory too ('effects' name every
+ * change against what was known before, and the events that came since); -EBADMSG: the rows
+ * contradict each other. After any error nothing of the snapshot counts: it is to begin again. */
+int registry_install_begin(struct registry *r, struct store_batch *b);
 int registry_install_rows(struct registry *r, const struct wire_snapshot_row *rows, uint32_t n,
 			  struct store_batch *b);
 int registry_install_end(struct registry *r, uint64_t index, uint64_t epoch, struct store_batch *b,

@@ -402,6 +402,17 @@ end:
 	return result;
 }
 
+uint32_t rpc_call_room(struct rpc_call *call)
+{
+	uint32_t room;
+
+	pthread_mutex_lock(&call->lock);
+	/* What is sent to a client that is gone is dropped. */
+	room = call->is_over ? RPC_STREAM_QUEUE : RPC_STREAM_QUEUE - call->n_waiting;
+	call_unlock(call);
+	return room;
+}
+
 void rpc_call_on_cancel(struct rpc_call *call, void (*gone)(void *user), void *user)
 {
 	call->on_gone = gone;

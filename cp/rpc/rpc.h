@@ -76,6 +76,8 @@ void rpc_call_fail(struct rpc_call *call, enum rpc_status status, const char *wh
  * dropped. */
 #define RPC_STREAM_QUEUE 4096
 int rpc_call_send(struct rpc_call *call, const uint8_t *bytes, size_t n);
+/* How many messages the stream would take now. */
+uint32_t rpc_call_room(struct rpc_call *call);
 void rpc_call_end(struct rpc_call *call); /* stream: ends with OK after what waits was sent */
 /* Called once, on the control thread, when the client went away first; the call still has to be
  * ended. Before that, sends to a dead client are quietly dropped. */

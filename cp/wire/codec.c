@@ -116,8 +116,14 @@ void *codec_rows(struct arena *a, const ProtobufCMessageDescriptor *d, uint32_t 
 
 int codec_fill_token(struct arena *a, const struct wire_token *t, Bellwether__Token **out)
 {
-	Bellwether__Token *token = codec_row(a, &bellwether__token__descriptor);
+	Bellwether__Token *token;
 
+	/* Left out, as other fields are when they are zero: who joins messages by their octets needs
+	 * that single fields come in one of them only. */
+	*out = NULL;
+	if (t->epoch == 0 && t->generation == 0)
+		return 0;
+	token = codec_row(a, &bellwether__token__descriptor);
 	if (token == NULL)
 		return -ENOMEM;
 	token->epoch = t->epoch;

@@ -9,6 +9,8 @@ static int fill_append_request(struct arena *a, const struct wire_append_request
 	out->previous_index = m->previous_index;
 	out->previous_epoch = m->previous_epoch;
 	out->committed = m->committed;
+	out->last = m->last;
+	out->to_boot = m->to_boot;
 	out->entries = arena_array(a, m->n_entries, sizeof(*out->entries));
 	out->runs = codec_rows(a, &bellwether__log_run__descriptor, m->n_runs);
 	if (out->entries == NULL || out->runs == NULL)
@@ -42,6 +44,8 @@ static int read_append_request(struct arena *a, const Bellwether__AppendRequest 
 					    .previous_index = m->previous_index,
 					    .previous_epoch = m->previous_epoch,
 					    .committed = m->committed,
+					    .last = m->last,
+					    .to_boot = m->to_boot,
 					    .n_entries = (uint32_t)m->n_entries,
 					    .n_runs = (uint32_t)m->n_runs};
 	if (m->n_runs > m->n_entries || (m->n_entries > 0 && m->n_runs == 0) ||

@@ -10,6 +10,7 @@ static int fill_sealed_request(struct arena *a, const struct wire_sealed_request
 	out->from = m->from;
 	out->to = m->to;
 	out->boot = m->boot;
+	out->to_boot = m->to_boot;
 	out->sequence = m->sequence;
 	out->payload = codec_fill_octets(m->payload);
 	out->seal.data = (uint8_t *)m->seal; /* packing only reads */
@@ -26,6 +27,7 @@ static int read_sealed_request(struct arena *a, const Bellwether__SealedRequest 
 	*out = (struct wire_sealed_request){.from = m->from,
 					    .to = m->to,
 					    .boot = m->boot,
+					    .to_boot = m->to_boot,
 					    .sequence = m->sequence,
 					    .method = m->method,
 					    .payload = codec_read_octets(m->payload)};

@@ -17,6 +17,7 @@ static int fill_replicate_request(struct arena *a, const struct wire_replicate_r
 	CODEC_TEXT(a, out->cell, m->cell);
 	out->is_begin = m->is_begin;
 	out->is_end = m->is_end;
+	out->is_copy = m->is_copy;
 	err = codec_fill_stored(a, &records, &stored);
 	if (err != 0)
 		return err;
@@ -52,6 +53,7 @@ static int read_replicate_request(struct arena *a, const Bellwether__ReplicateRe
 		.token = codec_read_token(m->token),
 		.is_begin = m->is_begin,
 		.is_end = m->is_end,
+		.is_copy = m->is_copy,
 		.alarms = records.alarms,
 		.n_alarms = records.n_alarms,
 		.elements = records.elements,

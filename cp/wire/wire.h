@@ -257,24 +257,10 @@ struct wire_dp_stats {
 	uint32_t n_unknown;
 };
 
-struct wire_map_proposal {
-	uint32_t from, to, boot;
-	uint64_t epoch, version, sequence;
-	struct wire_cell *cells;
-	uint32_t n_cells;
-	bool is_commit;
-	uint8_t seal[16];
-};
-struct wire_map_answer {
-	bool is_accepted;
-	uint64_t epoch;
-	uint32_t from;
-	const char *why;
-};
 /* ---- Between servers, and what stores keep: peer.proto ---- */
 
 struct wire_sealed_request {
-	uint32_t from, to, boot;
+	uint32_t from, to, boot, to_boot;
 	uint64_t sequence;
 	const char *method;
 	struct wire_octets payload;
@@ -289,6 +275,8 @@ struct wire_append_request {
 	uint32_t n_entries;
 	struct wire_log_run *runs;
 	uint32_t n_runs;
+	uint64_t last;
+	uint32_t to_boot;
 };
 struct wire_append_answer {
 	bool is_accepted;
@@ -370,7 +358,7 @@ struct wire_cell_sync {
 struct wire_replicate_request {
 	const char *cell;
 	struct wire_token token;
-	bool is_begin, is_end;
+	bool is_begin, is_end, is_copy;
 	struct wire_stored_alarm *alarms;
 	uint32_t n_alarms;
 	struct wire_stored_element *elements;
@@ -422,8 +410,6 @@ struct wire_probe_answer {
 	X(alarm_event)                                                                             \
 	X(dp_stats_request)                                                                        \
 	X(dp_stats)                                                                                \
-	X(map_proposal)                                                                            \
-	X(map_answer)                                                                              \
 	X(probe_request)                                                                           \
 	X(probe_answer)                                                                            \
 	X(event)                                                                                   \
@@ -456,9 +442,6 @@ struct wire_probe_answer {
 	int wire_##name##_unpack(const uint8_t *bytes, size_t n, struct wire_##name **out);
 WIRE_MESSAGES(X)
 #undef X
-
-/* The bytes of a proposal that its seal covers: the message with an empty seal. */
-int wire_map_proposal_sealed_part(const struct wire_map_proposal *m, struct wire_bytes *out);
 
 /* The bytes of a sealed request that its seal covers: the message with an empty seal. */
 int wire_sealed_request_sealed_part(const struct wire_sealed_request *m, struct wire_bytes *out);

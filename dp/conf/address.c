@@ -27,3 +27,13 @@ void conf_address_format(char text[46], const struct fedmem_address *a)
 	else
 		(void)inet_ntop(AF_INET6, a->octets, text, 46);
 }
+
+bool conf_address_is_host(const struct fedmem_address *a)
+{
+	static const struct fedmem_address zero, mapped_zero = {{[10] = 0xff, [11] = 0xff}};
+	bool is_v4 = memcmp(a->octets, mapped_prefix, sizeof(mapped_prefix)) == 0;
+
+	if (memcmp(a, &zero, sizeof(zero)) == 0 || memcmp(a, &mapped_zero, sizeof(zero)) == 0)
+		return false;
+	return is_v4 ? a->octets[12] < 224 : a->octets[0] != 0xff;
+}

@@ -154,6 +154,8 @@ void conf_rules_free(struct conf_rules *r);
 int conf_address_parse(struct fedmem_address *out, const char *text);
 /* Writes at most 45 characters and the terminator. */
 void conf_address_format(char text[46], const struct fedmem_address *a);
+/* Not the unspecified one (RFC 4291 2.5.2, RFC 1122 3.2.1.3) and not of a group. */
+bool conf_address_is_host(const struct fedmem_address *a);
 /* Dotted OID to its BER contents. -EINVAL: no OID; -E2BIG: longer than FEDMEM_OID_BYTES. */
 int conf_oid_encode(uint8_t ber[FEDMEM_OID_BYTES], uint8_t *n_bytes, const char *dotted);
 

@@ -230,17 +230,6 @@ void conf_source_distinct(struct conf_source *s, const struct conf_distinct *wha
 
 /* ---- Addresses ---- */
 
-/* Not the unspecified one (RFC 4291 2.5.2, RFC 1122 3.2.1.3) and not of a group. */
-static bool is_host(const struct fedmem_address *a)
-{
-	static const struct fedmem_address zero, mapped_zero = {{[10] = 0xff, [11] = 0xff}};
-	bool is_v4 = memcmp(a, &mapped_zero, 12) == 0;
-
-	if (memcmp(a, &zero, sizeof(zero)) == 0 || memcmp(a, &mapped_zero, sizeof(zero)) == 0)
-		return false;
-	return is_v4 ? a->octets[12] < 224 : a->octets[0] != 0xff;
-}
-
 void conf_source_address(struct conf_source *s, struct fedmem_address *out, const char *text,
 			 const char *path)
 {
@@ -248,7 +237,7 @@ void conf_source_address(struct conf_source *s, struct fedmem_address *out, cons
 
 	if (conf_address_parse(out, text) != 0)
 		conf_source_find(s, path, "'%.60s' is no IPv4 or IPv6 address", text);
-	else if (!is_host(out))
+	else if (!conf_address_is_host(out))
 		conf_source_find(s, path, "%.60s is not the address of one host", text);
 	else
 		return;

@@ -73,3 +73,8 @@ uint64_t fedmem_event_overflows(const struct fedmem *fm)
 {
 	return atomic_load_explicit(&fm->header->event_overflows, memory_order_acquire);
 }
+
+uint64_t fedmem_event_last(const struct fedmem *fm)
+{
+	return atomic_load_explicit(&fm->header->event_last, memory_order_acquire);
+}

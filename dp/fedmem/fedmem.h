@@ -287,6 +287,8 @@ uint64_t fedmem_injects_pushed(const struct fedmem *fm);
 uint64_t fedmem_injects_done(const struct fedmem *fm);
 /* Rises when events did not fit the ring: read the alarm table anew, nothing in it is lost. */
 uint64_t fedmem_event_overflows(const struct fedmem *fm);
+/* The number of the newest change, whether it fitted the ring or not; 0: there was none. */
+uint64_t fedmem_event_last(const struct fedmem *fm);
 
 /* ---- Any reader ---- */
 

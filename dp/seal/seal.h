@@ -26,7 +26,7 @@ int seal_start(void);
  * its owner may read. -EACCES: others may read it; -EINVAL: other contents. */
 int seal_load_secret(const char *path, uint8_t secret[SEAL_KEY_BYTES]);
 
-enum seal_purpose { SEAL_BEAT = 1, SEAL_RELAY, SEAL_MAP };
+enum seal_purpose { SEAL_BEAT = 1, SEAL_RELAY, SEAL_CALL };
 
 /* The key under which 'from' speaks to 'to' during its 'boot' (keyed BLAKE2b, RFC 7693). */
 void seal_derive(uint8_t key[SEAL_KEY_BYTES], const uint8_t secret[SEAL_KEY_BYTES],

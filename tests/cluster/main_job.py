@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The main job: three servers, twelve elements with real agents, traps and reports through XDP and DPDK, the
-master killed in the middle of it. Prints what it sees and holds each claim; exit 0 only if all of them held.
+master killed in the middle of it, and in the end all servers at once. Prints what it sees and holds each claim; exit 0
+only if all of them held.
 
 usage: main_job.py [--build DIR] [--summary FILE] [--stay]
        main_job.py --stop NAME
@@ -8,6 +9,7 @@ usage: main_job.py [--build DIR] [--summary FILE] [--stay]
 import argparse
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import threading
@@ -16,12 +18,15 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 from lab import Lab, LabError, raise_on_signals, stop_left, wait_for  # noqa: E402
 import ledger  # noqa: E402
+import survival  # noqa: E402
 
 LINK_DOWN = "1.3.6.1.6.3.1.1.5.3"
 IF_INDEX = "1.3.6.1.2.1.2.2.1.1"
 IF_DESCR = "1.3.6.1.2.1.2.2.1.2"
+DRAWN = re.compile(r"drawn service=(\w+) server=(\S+)")
 TRAPS_EACH = 3  # interfaces down at each element before the kill
 START_S, SETTLE_S, FAIL_OVER_S = 20, 10, 15
+DRAWS = 20  # of a server, for each service
 
 
 class Job:
@@ -158,9 +163,70 @@ class Job:
         return sorted((e["id"], e["owner"], e["n_alarms"], tuple(m["value"] for m in e["metrics"]), e["n_reports"])
                       for e in answer["elements"])
 
+    def part_any_server(self):
+        self.head("3. Any server answers for the whole network")
+        forwarded, wrong = 0, []
+        for server in self.lab.servers:
+            for element in self.lab.elements:
+                answer = self.lab.ask("element", "show", element.name, servers=[server])
+                if answer is None or answer["element"]["answered_by"] != answer["element"]["owner"]:
+                    wrong.append((server.name, element.name))
+                else:
+                    forwarded += answer["element"]["answered_by"] != server.id
+        self.facts["forwarded"] = forwarded
+        self.claim("every element is shown by its owner, whoever is asked", not wrong and forwarded > 0,
+                   f"{forwarded} of {len(self.lab.servers) * len(self.lab.elements)} requests forwarded, once each")
+        drawn = {"Peered": {}, "Federated": {}}
+        names = {f"{s.client}:7400": s.name for s in self.lab.servers}
+        for _ in range(DRAWS):
+            for words in (("status",), ("element", "list")):
+                said = self.lab.bellctl("-v", *words)[2]
+                for service, server in DRAWN.findall(said)[-1:]:
+                    drawn[service][names[server]] = drawn[service].get(names[server], 0) + 1
+        self.facts["drawn_by_service"] = drawn
+        self.claim("for each service a server was drawn each time, and not always the same",
+                   all(sum(d.values()) == DRAWS and len(d) > 1 for d in drawn.values()), drawn)
+
+    def part_store(self):
+        self.head("4. The view from memory and the view from the database")
+        self.acked = self.lab.elements[0]
+        code, _, said = self.lab.bellctl("alarm", "ack", self.acked.name, "linkDown", "--resource", "interface 1",
+                                         "--text", "crew is on its way")
+        self.claim("an operator's acknowledgement is on disk at owner and standby", code == 0, said.strip())
+        self.claim("the views from memory and from the database agree", self.views_agree(), self.difference or "")
+        self.facts["view_equal"] = not self.difference
+        self.show("view", "--from", "store", servers=[self.ingest])
+
+    def views_agree(self, dead=()):
+        """True as soon as the views from memory and from the store, through every living server, are the same."""
+        self.difference = "no answer"
+
+        def is_equal():
+            views = [self.lab.ask("view", "--from", source, servers=[s])
+                     for s in self.lab.servers if s.id not in dead for source in ("memory", "store")]
+            if any(v is None for v in views):
+                return False
+            states = [survival.view_state(v) for v in views]
+            self.difference = next((f"{a} / {b}" for x in states for a, b in
+                                    zip(sorted(states[0][0].items()) + sorted(states[0][1].items()),
+                                        sorted(x[0].items()) + sorted(x[1].items())) if a != b), "")
+            return not self.difference and all(x == states[0] for x in states)
+        try:
+            return wait_for("the views to agree", SETTLE_S, is_equal, every=0.2)
+        except LabError as gone:
+            print(f"  {gone}")
+            return False
+
+    def full_alarms(self, server, source="memory", dead=()):
+        answer = self.lab.ask("alarm", "list", "--from", source, servers=[server])
+        if answer is None or set(answer["silent"]) - set(dead):
+            return None
+        return survival.identities(answer)
+
     def part_fail_over(self):
         master, lab = self.best, self.lab
-        self.head(f"3. kill -9 of the master, {master.name}, while it owns alarms and traffic goes on")
+        self.head(f"5. kill -9 of the master, {master.name}, while it owns alarms and traffic goes on")
+        everything = self.full_alarms(self.ingest)
         held = {a for a in self.alarms(self.ingest) if lab.elements[a[0] - 1] in self.elements_of(self.before, master.id)}
         on_survivors = self.alarms(self.ingest) - held
         self.facts["alarms_before"] = len(held) + len(on_survivors)
@@ -197,7 +263,29 @@ class Job:
         self.claim(f"the {len(on_survivors)} alarms of the surviving servers' elements are all there", not lost_survivors)
         self.claim(f"the {len(during.alarms())} alarms sent to {self.ingest.name} during the fail-over are all there",
                    not lost_during and during.alarms(), lost_during or "")
+        self.nothing_is_lost(everything, master)
         self.show("status", servers=self.survivors)
+
+    def nothing_is_lost(self, everything, dead):
+        """Nothing was sent again: what the dead owner held is known from its standby."""
+        missing = {}
+
+        def is_all_there():
+            for server in self.survivors:
+                for source in ("memory", "store"):
+                    seen = self.full_alarms(server, source, [dead.id])
+                    missing[server.name, source] = len(everything - (seen or set()))
+            return not any(missing.values())
+        try:
+            wait_for("all alarms from before, from memory and from the store", SETTLE_S, is_all_there, every=0.05)
+        except LabError as gone:
+            print(f"  {gone}")
+        self.facts["alarms_lost"] = max(missing.values())
+        self.claim(f"all {len(everything)} alarms are there, the dead owner's too, each with its first-raised time, count and "
+                   "acknowledgement, from memory and from the store", not any(missing.values()),
+                   missing if any(missing.values()) else "")
+        self.claim("the views agree again", self.views_agree([dead.id]), self.difference or "")
+        self.facts["view_equal"] = self.facts["view_equal"] and not self.difference
 
     def send_traps_until(self, stop, during):
         """Linkdown after linkDown for elements of every owner, to the living server."""
@@ -267,7 +355,7 @@ class Job:
         self.show("server", "list")
 
     def part_conservation(self):
-        self.head("4. Conservation: what every server counted, against what the senders sent")
+        self.head("6. Conservation: what every server counted, against what the senders sent")
         stats = {}
 
         def is_quiet():
@@ -294,12 +382,87 @@ class Job:
             applied=ledger.total(stats, "reports_applied"), relayed=ledger.total(stats, "reports_relayed"),
             drops=ledger.drops(stats), conservation_holds=bool(holds and self.sent.matches(stats)))
 
+    def part_story(self):
+        self.head("7. The event log, through each server")
+        logs = []
+
+        def is_whole():
+            logs[:] = [survival.Log(self.lab, s) for s in self.lab.servers]
+            return all(x.is_there and not x.silent and x.identities() == logs[0].identities() for x in logs) and \
+                not survival.lost_and_doubled(logs[0], self.sent.alarms())[0]
+        try:
+            wait_for("the same event log through every server, whole", SETTLE_S, is_whole, every=0.1)
+        except LabError as gone:
+            print(f"  {gone}")
+        lost, doubled = survival.lost_and_doubled(logs[0], self.sent.alarms())
+        self.facts.update(events=len(logs[0].events), events_lost=len(lost), events_doubled=doubled)
+        self.claim("each server tells the same log", all(x.identities() == logs[0].identities() for x in logs),
+                   f"{len(logs[0].events)} events")
+        self.claim(f"each of the {len(self.sent.alarms())} alarms that were raised is in it, once", not lost and not doubled,
+                   f"{len(lost)} lost, {doubled} doubled" if lost or doubled else "")
+        story = logs[0].story()
+        masters = [server for kind, server, _, _ in story if kind == "master"]
+        moved = {(cell, was) for kind, _, was, cell in story if kind == "cell_moved"}
+        lost_cells = {(c["name"], self.best.id) for c in self.before["cells"] if c["owner"] == self.best.id}
+        # Whose data plane was up first may have led before the best-ranked.
+        led = masters[masters.index(self.best.id):] if self.best.id in masters else []
+        self.claim("it tells of the elections, in order",
+                   led == [self.best.id, self.facts["master_after"], self.best.id], masters)
+        self.claim("it tells that the master failed, and where each of its cells went",
+                   any(k == "server_failed" and s == self.best.id for k, s, _, _ in story) and lost_cells <= moved)
+        self.claim("it tells of the acknowledgement", logs[0].kinds()["acknowledged"] == 1)
+        self.show("event", "list", "--newest", "--limit", "12", servers=[self.ingest])
+
+    def part_cold_restart(self):
+        self.head("8. kill -9 of all three servers at once, and their memories gone: only the disks are left")
+        lab = self.lab
+        before = {"alarms": self.full_alarms(self.ingest), "events": survival.Log(lab, self.ingest).identities(),
+                  "owners": {(c["name"], c["owner"]) for c in self.status()["cells"]},
+                  "elements": {(e["id"], e["name"], e["region"]) for e in lab.ask("element", "list")["elements"]}}
+        for server in lab.servers:
+            server.kill()
+        for server in lab.servers:
+            server.segment.unlink()
+        (lab.folder / "inventory.yaml").write_text("elements: []\n")  # the registry knows them
+        for server in lab.servers:
+            server.start()
+        lost = {}
+
+        def is_back():
+            status = self.is_settled(lab.servers, self.best.id)
+            if not status:
+                lost["cluster"] = 1
+                return False
+            lost.pop("cluster", None)
+            after = {"owners": {(c["name"], c["owner"]) for c in status["cells"]}}
+            for server in lab.servers:
+                answer = lab.ask("element", "list", servers=[server])
+                after["elements"] = {(e["id"], e["name"], e["region"]) for e in (answer or {"elements": []})["elements"]}
+                after["alarms"] = self.full_alarms(server) or set()
+                after["events"] = survival.Log(lab, server).identities()
+                for what, known in before.items():
+                    lost[server.name, what] = len(known - after[what])
+            return not any(lost.values())
+        try:
+            wait_for("everything to be there again", START_S + SETTLE_S, is_back, every=0.1)
+        except LabError as gone:
+            print(f"  {gone}")
+        self.facts["cold_restart_lost"] = sum(lost.values())
+        self.claim(f"inventory, owners, {len(before['alarms'])} alarms and {len(before['events'])} events are there, through every "
+                   "server", not any(lost.values()), {k: v for k, v in lost.items() if v} or "")
+        self.claim("the views agree", self.views_agree(), self.difference or "")
+        self.facts["view_equal"] = self.facts["view_equal"] and not self.difference
+
     def run(self):
         self.part_cluster()
         self.part_traffic()
+        self.part_any_server()
+        self.part_store()
         self.part_fail_over()
         self.part_return()
         self.part_conservation()
+        self.part_story()
+        self.part_cold_restart()
         return all(held for _, held in self.claims)
 
 

@@ -1,10 +1,11 @@
-/* Writes the seeds of the corpus: corpus_write FOLDER fills FOLDER/native, FOLDER/snmp and
- * FOLDER/pkt. Run it after a change here; inputs that once broke something lie in the same folders
- * and stay. */
+/* Writes the seeds of the corpus: corpus_write FOLDER fills FOLDER/native, FOLDER/snmp,
+ * FOLDER/pkt and FOLDER/registry. Run it after a change here; inputs that once broke something lie
+ * in the same folders and stay. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cp/wire/wire.h"
 #include "dp/pkt/pkt.h"
 #include "report.pb-c.h"
 #include "tests/fuzz/ber_write.h"
@@ -188,6 +189,68 @@ static void write_pkt(void)
 	save("pkt", "nothing", "", 0);
 }
 
+/* Entries as fuzz_registry.c reads them. */
+static uint8_t entries[4096];
+static size_t n_entries_bytes;
+
+static void add_entry(const struct wire_registry_entry *e)
+{
+	struct wire_bytes packed;
+
+	if (wire_registry_entry_pack(e, &packed) != 0 ||
+	    n_entries_bytes + 2 + packed.n > sizeof(entries))
+		exit(EXIT_FAILURE);
+	entries[n_entries_bytes++] = (uint8_t)(packed.n >> 8);
+	entries[n_entries_bytes++] = (uint8_t)packed.n;
+	memcpy(entries + n_entries_bytes, packed.bytes, packed.n);
+	n_entries_bytes += packed.n;
+	wire_bytes_free(&packed);
+}
+
+static void write_registry(void)
+{
+	struct wire_element_spec elements[] = {
+		{.id = 1, .name = "a", .kind = "router", .region = "north", .address = {0xfd, 1}},
+		{.id = 0, .name = "b", .kind = "router", .region = "south", .address = {0xfd, 2}},
+	};
+	struct wire_element_spec moved = {.name = "b", .region = "north"};
+	struct wire_cell cells[] = {
+		{.name = "north", .owner = 1, .standby = 2, .token = {1, 1}},
+		{.name = "south", .owner = 2, .standby = 1, .token = {1, 1}},
+	};
+	uint32_t servers[] = {1, 2};
+
+	add_entry(&(struct wire_registry_entry){.kind = WIRE_REGISTRY_EPOCH, .server = 1});
+	add_entry(&(struct wire_registry_entry){.kind = WIRE_REGISTRY_ELEMENTS,
+						.request_id = "r1",
+						.elements = elements,
+						.n_elements = 2});
+	save("registry", "import", entries, n_entries_bytes);
+	add_entry(&(struct wire_registry_entry){
+		.kind = WIRE_REGISTRY_CELLS, .cells = cells, .n_cells = 2});
+	add_entry(&(struct wire_registry_entry){.kind = WIRE_REGISTRY_DRAIN,
+						.server = 2,
+						.is_set = true,
+						.operator_name = "ada",
+						.request_id = "r2"});
+	add_entry(&(struct wire_registry_entry){
+		.kind = WIRE_REGISTRY_PIN, .element = "b", .server = 1});
+	save("registry", "cells", entries, n_entries_bytes);
+	add_entry(&(struct wire_registry_entry){.kind = WIRE_REGISTRY_ELEMENTS,
+						.event = "element_moved",
+						.request_id = "r1",
+						.elements = &moved,
+						.n_elements = 1});
+	add_entry(&(struct wire_registry_entry){.kind = WIRE_REGISTRY_ELEMENTS,
+						.event = "element_moved",
+						.elements = &moved,
+						.n_elements = 1});
+	add_entry(&(struct wire_registry_entry){
+		.kind = WIRE_REGISTRY_SERVERS, .servers = servers, .n_servers = 2, .is_set = true});
+	save("registry", "moved", entries, n_entries_bytes);
+	save("registry", "nothing", "", 0);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2) {
@@ -198,5 +261,6 @@ int main(int argc, char **argv)
 	write_native();
 	write_snmp();
 	write_pkt();
+	write_registry();
 	return EXIT_SUCCESS;
 }

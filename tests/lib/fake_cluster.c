@@ -1,11 +1,18 @@
 #include "tests/lib/fake_cluster.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SERVERS_MAX 8
-#define CELLS_MAX   64
+#define SERVERS_MAX  8
+#define CELLS_MAX    64
+#define COMMANDS_MAX 64
+
+struct held {
+	void (*done)(void *user, int err, const struct registry_outcome *outcome);
+	void *user;
+};
 
 struct cluster {
 	struct cluster_view view;
@@ -14,6 +21,12 @@ struct cluster {
 	struct cluster_server servers[SERVERS_MAX];
 	struct ownership_map map;
 	struct ownership_cell cells[CELLS_MAX];
+	bool is_acting, is_held;
+	struct registry_outcome outcome;
+	struct wire_registry_entry *commands[COMMANDS_MAX];
+	uint32_t n_commands;
+	struct held held[COMMANDS_MAX];
+	uint32_t n_held;
 };
 
 struct cluster *fake_cluster_create(uint16_t self, uint16_t n_servers)
@@ -84,8 +97,52 @@ void fake_cluster_cell(struct cluster *c, const char *name, uint16_t owner, uint
 	c->map.version++;
 }
 
+void fake_cluster_standby(struct cluster *c, const char *name, uint16_t standby)
+{
+	((struct ownership_cell *)cluster_cell(c, name))->standby = standby;
+}
+
+/* ---- Commands ---- */
+
+void fake_cluster_acting(struct cluster *c, bool is_acting)
+{
+	c->is_acting = is_acting;
+}
+
+void fake_cluster_outcome(struct cluster *c, const struct registry_outcome *outcome)
+{
+	c->outcome = *outcome;
+}
+
+void fake_cluster_hold(struct cluster *c)
+{
+	c->is_held = true;
+}
+
+void fake_cluster_end_held(struct cluster *c, int err)
+{
+	uint32_t n = c->n_held;
+
+	c->is_held = false;
+	c->n_held = 0;
+	for (uint32_t i = 0; i < n; i++)
+		c->held[i].done(c->held[i].user, err, err == 0 ? &c->outcome : NULL);
+}
+
+uint32_t fake_cluster_commands(const struct cluster *c)
+{
+	return c->n_commands;
+}
+
+const struct wire_registry_entry *fake_cluster_command(const struct cluster *c, uint32_t at)
+{
+	return c->commands[at];
+}
+
 void fake_cluster_destroy(struct cluster *c)
 {
+	for (uint32_t i = 0; c != NULL && i < c->n_commands; i++)
+		wire_free(c->commands[i]);
 	free(c);
 }
 
@@ -107,4 +164,25 @@ const struct ownership_cell *cluster_cell(struct cluster *c, const char *name)
 		if (strcmp(c->cells[i].name, name) == 0)
 			return &c->cells[i];
 	return NULL;
+}
+
+int cluster_command(struct cluster *c, const struct wire_registry_entry *entry,
+		    void (*done)(void *user, int err, const struct registry_outcome *outcome),
+		    void *user)
+{
+	struct wire_bytes bytes;
+
+	if (!c->is_acting)
+		return -EAGAIN;
+	if (c->n_commands == COMMANDS_MAX || wire_registry_entry_pack(entry, &bytes) != 0 ||
+	    wire_registry_entry_unpack(bytes.bytes, bytes.n, &c->commands[c->n_commands]) != 0)
+		abort();
+	wire_bytes_free(&bytes);
+	c->n_commands++;
+	c->outcome.index++;
+	if (c->is_held)
+		c->held[c->n_held++] = (struct held){done, user};
+	else
+		done(user, 0, &c->outcome);
+	return 0;
 }

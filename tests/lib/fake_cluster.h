@@ -16,6 +16,19 @@ void fake_cluster_master(struct cluster *c, uint16_t server, uint64_t epoch);
 /* Adds the cell, or gives it to another owner. */
 void fake_cluster_cell(struct cluster *c, const char *name, uint16_t owner, uint64_t epoch,
 		       uint64_t generation);
+void fake_cluster_standby(struct cluster *c, const char *name, uint16_t standby);
+
+/* ---- Commands ---- */
+
+/* Is it the acting master? Then a command is committed at once, with this outcome (its index rises
+ * with each); while they are held, none is until they are ended with 'err'. */
+void fake_cluster_acting(struct cluster *c, bool is_acting);
+void fake_cluster_outcome(struct cluster *c, const struct registry_outcome *outcome);
+void fake_cluster_hold(struct cluster *c);
+void fake_cluster_end_held(struct cluster *c, int err);
+uint32_t fake_cluster_commands(const struct cluster *c);
+const struct wire_registry_entry *fake_cluster_command(const struct cluster *c, uint32_t at);
+
 void fake_cluster_destroy(struct cluster *c); /* takes NULL */
 
 #endif

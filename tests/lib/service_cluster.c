@@ -1,5 +1,7 @@
 #include "tests/lib/service_cluster.h"
 
+#include "cp/alarm/alarm.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +13,7 @@
 #include <cmocka.h>
 
 #define WAIT_MS	    30000
-#define METHODS_MAX 16
+#define METHODS_MAX 24
 
 /* Of this process alone: the whole of 127.0.0.0/8 is the loopback's. */
 static void address_of(char address[32], uint16_t id)
@@ -40,18 +42,23 @@ void service_cluster_start(struct service_cluster *c, uint16_t id)
 	uint32_t n, n_more;
 
 	assert_int_equal(rpc_client_create(&s->client, &c->loop), 0);
-	assert_int_equal(federated_create(&s->federated,
-					  &(struct federated_config){.loop = &c->loop,
-								     .fedmem = s->played.fm,
-								     .cluster = s->played.cluster,
-								     .memory = s->played.memory,
-								     .client = s->client}),
-			 0);
+	assert_int_equal(
+		federated_create(&s->federated,
+				 &(struct federated_config){.loop = &c->loop,
+							    .cluster = s->played.cluster,
+							    .inventory = s->played.inventory,
+							    .memory = s->played.memory,
+							    .archive = s->archive,
+							    .eventlog = s->eventlog,
+							    .client = s->client}),
+		0);
 	assert_int_equal(
 		peered_create(&s->peered, &(struct peered_config){.cluster_name = "lab",
 								  .cluster = s->played.cluster,
 								  .inventory = s->played.inventory,
 								  .memory = s->played.memory,
+								  .archive = s->archive,
+								  .eventlog = s->eventlog,
 								  .client = s->client}),
 		0);
 	more = federated_methods(s->federated, &n_more);
@@ -95,6 +102,8 @@ void service_cluster_open(struct service_cluster *c, const struct played_config 
 	for (uint16_t id = 1; id <= SERVICE_SERVERS; id++) {
 		config.id = id;
 		played_server_open(&c->servers[id - 1].played, &config);
+		c->servers[id - 1].archive = table_archive_create();
+		c->servers[id - 1].eventlog = fake_eventlog_create(id);
 		address_of(c->servers[id - 1].address, id);
 	}
 	for (uint16_t id = 1; id <= SERVICE_SERVERS; id++)
@@ -114,10 +123,46 @@ void service_cluster_close(struct service_cluster *c)
 	rpc_client_destroy(c->client);
 	for (uint16_t id = 1; id <= SERVICE_SERVERS; id++) {
 		service_cluster_stop(c, id);
+		eventlog_destroy(c->servers[id - 1].eventlog);
+		archive_close(c->servers[id - 1].archive);
 		played_server_close(&c->servers[id - 1].played);
 	}
 	uv_run(&c->loop, UV_RUN_DEFAULT); /* only what is being closed is left in it */
 	assert_int_equal(uv_loop_close(&c->loop), 0);
+}
+
+void service_cluster_alarm(struct service_cluster *c, uint16_t id, const struct played_alarm *a)
+{
+	struct service_server *s = &c->servers[id - 1];
+	struct fedmem_event e;
+
+	played_alarm(&s->played, a);
+	while (fedmem_event_peek(s->played.fm, 0, &e) == 0) {
+		struct wire_event event = {.origin = id,
+					   .time_ns = e.time_ns,
+					   .kind = alarm_event_name(e.kind),
+					   .has_alarm = true};
+		const struct ownership_cell *cell;
+		struct wire_stored_alarm stored;
+		struct memory_page *page;
+		struct fedmem_alarm alarm;
+
+		assert_int_equal(fedmem_alarm_read(s->played.fm, e.alarm, &alarm), 0);
+		cell = cluster_cell(
+			s->played.cluster,
+			inventory_find_id(s->played.inventory, alarm.element_id)->region);
+		if (cell->owner == id && cell->token.generation == alarm.token.generation) {
+			page = memory_page_create();
+			memory_stored_alarm(&alarm, cell, e.time_ns, &stored);
+			assert_int_equal(memory_from_store_alarm(s->played.memory, page, &stored,
+								 NULL, &event.alarm),
+					 0);
+			event.number = fake_eventlog_next(s->eventlog);
+			fake_eventlog_put(s->eventlog, &event);
+			memory_page_free(page);
+		}
+		fedmem_event_release(s->played.fm, e.number);
+	}
 }
 
 static void on_tick(uv_timer_t *timer)

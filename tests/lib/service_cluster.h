@@ -13,12 +13,16 @@
 #include "cp/federated/federated.h"
 #include "cp/peered/peered.h"
 #include "cp/rpc/rpc.h"
+#include "tests/lib/table_archive.h"
+#include "tests/lib/fake_eventlog.h"
 #include "tests/lib/played_server.h"
 
 #define SERVICE_SERVERS 3
 
 struct service_server {
 	struct played_server played;
+	struct archive *archive;
+	struct eventlog *eventlog; /* these two outlive a stop: they are the disk */
 	char address[32];
 	struct rpc_client *client; /* to its peers */
 	struct federated *federated;
@@ -35,6 +39,10 @@ struct service_cluster {
 /* Server i owns the region "r(i-1)" under the token (1, 1). */
 void service_cluster_open(struct service_cluster *c, const struct played_config *each);
 void service_cluster_close(struct service_cluster *c);
+
+/* A change of an alarm as the data plane of the element's server 'id' makes it, in its memory and
+ * onto its disk; an event only when it counts there. */
+void service_cluster_alarm(struct service_cluster *c, uint16_t id, const struct played_alarm *a);
 
 /* In the maps of all servers. */
 void service_cluster_own(struct service_cluster *c, const char *region, uint16_t owner,

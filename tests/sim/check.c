@@ -6,6 +6,7 @@ void check_begin(struct sim *s)
 {
 	memset(s->winners, 0, sizeof(s->winners));
 	memset(s->committed, 0, sizeof(s->committed));
+	check_log_begin(s);
 	s->epoch_max = 0;
 	s->broken = NULL;
 }
@@ -44,14 +45,14 @@ static void check_win(struct sim *s, struct sim_node *n)
 	if (s->winners[epoch] != 0)
 		sim_break(s, "I3: two winners of one epoch");
 	s->winners[epoch] = n->id;
-	s->won_with[epoch] = n->held;
+	s->won_with[epoch] = replog_position(&n->log);
 	if (epoch > s->epoch_max)
 		s->epoch_max = epoch;
 	/* A winner that learns of it late, when a later epoch has begun, is harmless: it gets no
 	 * lease and no majority accepts what it proposes. */
 	for (uint64_t e = 0; e < epoch; e++)
 		if (s->committed[e] != 0 &&
-		    is_behind(n->held, (struct election_position){e, s->committed[e]}))
+		    is_behind(s->won_with[epoch], (struct election_position){e, s->committed[e]}))
 			sim_break(s, "I5: a new master lacks what is committed");
 	for (uint32_t k = 0; k < s->n_nodes; k++)
 		if (node_has_lease(s, &s->nodes[k]) &&

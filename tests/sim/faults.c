@@ -12,6 +12,7 @@ enum fault {
 	FAULT_LINK, /* two that cannot hear each other, while others hear both */
 	FAULT_JOIN, /* all links work again; always on */
 	FAULT_HEALTH,
+	FAULT_WIPE, /* a crash that loses the disk */
 	FAULT_N
 };
 
@@ -23,6 +24,7 @@ void faults_draw(struct sim *s)
 	s->loss_pct = sim_chance(s, 50) ? (uint32_t)sim_random(s, 31) : 0;
 	s->repeat_pct = sim_chance(s, 50) ? (uint32_t)sim_random(s, 51) : 0;
 	s->delay_pct = sim_chance(s, 50) ? (uint32_t)sim_random(s, 21) : 0;
+	s->slow_pct = sim_chance(s, 30) ? (uint32_t)sim_random(s, 61) : 5; /* writes of the log */
 	s->is_calm = false;
 }
 
@@ -44,6 +46,38 @@ static void crash(struct sim *s, uint32_t i)
 		return;
 	node_crash(s, i);
 	queue_add(s, s->now_us + away_ms * 1000, SIM_START, i);
+}
+
+/* The promise is for a minority: without this server a majority has to hold what it ever had, and
+ * for so long that the others' beats no longer say anything else. */
+static bool may_lose(const struct sim *s, uint32_t i)
+{
+	uint32_t n_whole = 0;
+
+	for (uint32_t k = 0; k < s->n_nodes; k++) {
+		const struct sim_disk *d = &s->logs[k].disk;
+
+		n_whole += k != i && disk_is_whole(d) &&
+			   d->whole_since_us + 10 * SIM_BEAT_MS * 1000 < s->now_us;
+	}
+	return n_whole > s->n_nodes / 2;
+}
+
+/* The boot rises all the same: it comes from the clock when the disk has none. What is forgotten
+ * with the votes is I1 and I2; I3 has to hold. */
+static void wipe(struct sim *s, uint32_t i)
+{
+	struct sim_node *n = &s->nodes[i];
+
+	if (!n->is_up || !may_lose(s, i))
+		return;
+	crash(s, i);
+	s->reached[SIM_R_WIPE]++;
+	sim_trace(s, "%u lost its disk", n->id);
+	n->disk.epoch = n->revealed_epoch = 0;
+	n->disk.voted_for = 0;
+	memset(n->votes, 0, sizeof(n->votes));
+	disk_wipe(&s->logs[i].disk);
 }
 
 void faults_strike(struct sim *s)
@@ -87,6 +121,9 @@ void faults_strike(struct sim *s)
 	case FAULT_JOIN:
 		memset(s->is_cut, 0, sizeof(s->is_cut));
 		break;
+	case FAULT_WIPE:
+		wipe(s, i);
+		break;
 	default:
 		n->is_healthy = !n->is_healthy;
 		s->reached[SIM_R_UNHEALTHY] += !n->is_healthy;
@@ -97,15 +134,31 @@ void faults_strike(struct sim *s)
 		  (unsigned long long)until_us / 1000);
 }
 
+/* A server that holds nothing cannot help those that remain: it may have forgotten. */
+static bool may_stay_away(const struct sim *s, uint32_t first, uint32_t n_away)
+{
+	uint32_t n_whole = 0, n_any = 0;
+
+	for (uint32_t k = 0; k < s->n_nodes; k++) {
+		bool is_whole = disk_is_whole(&s->logs[(first + k) % s->n_nodes].disk);
+
+		n_any += is_whole;
+		n_whole += k >= n_away && is_whole;
+	}
+	return n_any == 0 || n_whole > s->n_nodes / 2;
+}
+
 /* All is well from now on, but for a minority that may stay away. */
 void faults_heal(struct sim *s)
 {
 	uint32_t n_away = sim_chance(s, 30) ? (uint32_t)sim_random(s, (s->n_nodes + 1) / 2) : 0;
 	uint32_t first = (uint32_t)sim_random(s, s->n_nodes);
 
+	if (!may_stay_away(s, first, n_away))
+		n_away = 0;
 	sim_trace(s, "healed");
 	s->is_calm = true;
-	s->loss_pct = s->repeat_pct = s->delay_pct = 0;
+	s->loss_pct = s->repeat_pct = s->delay_pct = s->slow_pct = 0;
 	memset(s->is_cut, 0, sizeof(s->is_cut));
 	for (uint32_t k = 0; k < s->n_nodes; k++) {
 		uint32_t i = (first + k) % s->n_nodes;

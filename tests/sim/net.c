@@ -31,7 +31,7 @@ void net_send(struct sim *s, const struct sim_event *what, uint32_t from, uint32
 		ev->message = what->message;
 		ev->beat = what->beat;
 		ev->sent_ms = what->sent_ms;
-		ev->position = what->position;
+		ev->mail = what->mail;
 	}
 }
 

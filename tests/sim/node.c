@@ -66,6 +66,7 @@ static void perform_election(struct sim *s, uint32_t i, const struct election_ou
 			       SIM_VOTE_STORED, i);
 		ev->incarnation = n->incarnation;
 	}
+	log_role(s, i);
 	for (uint32_t k = 0; k < out->n_sends; k++) {
 		struct sim_event what = {.kind = SIM_MESSAGE, .message = out->sends[k]};
 
@@ -93,8 +94,10 @@ static bool step_election(struct sim *s, uint32_t i, struct election_input *in)
 void node_tell_state(struct sim *s, uint32_t i)
 {
 	struct election_input in = {.event = ELECTION_EV_STATE,
-				    .is_healthy = s->nodes[i].is_healthy,
-				    .position = s->nodes[i].held};
+				    .is_healthy = s->nodes[i].is_healthy &&
+						  replog_may_lead(&s->nodes[i].log),
+				    .is_forgetful = !replog_may_vote(&s->nodes[i].log),
+				    .position = replog_position(&s->nodes[i].log)};
 
 	step_election(s, i, &in);
 }
@@ -125,6 +128,7 @@ static void perform_detector(struct sim *s, uint32_t i, const struct detector_ou
 			  detector_state_name(out->changes[k].to));
 		if (out->changes[k].to != DETECTOR_FAILED)
 			continue;
+		log_peer(s, i, (uint32_t)index_of(s, in.server), 0);
 		s->reached[SIM_R_FAILED]++;
 		s->reached[SIM_R_FALSE_FAILED] += s->nodes[index_of(s, in.server)].is_up;
 		step_election(s, i, &in);
@@ -161,9 +165,8 @@ void node_start(struct sim *s, uint32_t i)
 	n->is_up = true;
 	n->incarnation++;
 	n->paused_until_us = n->stalled_until_us = 0;
-	n->is_writing = n->is_map_writing = false;
-	n->held = n->map_disk;
-	n->accepted = 0;
+	n->is_writing = false;
+	log_start(s, i);
 	memset(n->acked_ms, 0, sizeof(n->acked_ms));
 	n->acked_epoch = 0;
 	durable.boot++;
@@ -176,7 +179,8 @@ void node_start(struct sim *s, uint32_t i)
 	sim_trace(s, "%u starts, boot %u epoch %llu", n->id, durable.boot,
 		  (unsigned long long)durable.epoch);
 	detector_init(&n->detector, &watch, node_now_ms(s, n), &detected);
-	election_init(&n->election, &cfg, &durable, n->held, node_now_ms(s, n), &out);
+	election_init(&n->election, &cfg, &durable, replog_position(&n->log), node_now_ms(s, n),
+		      &out);
 	perform_election(s, i, &out);
 	perform_detector(s, i, &detected);
 	node_tell_state(s, i);
@@ -199,7 +203,7 @@ void node_crash(struct sim *s, uint32_t i)
 	} else if (n->is_writing) {
 		s->reached[SIM_R_LOST_WRITE]++;
 	}
-	map_crash(s, i);
+	log_crash(s, i);
 	s->reached[SIM_R_REJECTED] += election_n_rejected(&n->election);
 	n->is_up = n->is_master = n->is_writing = false;
 	n->lease_until_ms = 0;
@@ -215,8 +219,8 @@ static void send_beats(struct sim *s, uint32_t i)
 	what.beat.from_boot = n->election.durable.boot;
 	what.beat.epoch = election_epoch(&n->election);
 	what.beat.master = election_master(&n->election);
-	what.beat.is_healthy = n->is_healthy;
-	what.beat.position = n->held;
+	what.beat.is_healthy = n->is_healthy && replog_may_lead(&n->log);
+	what.beat.position = replog_position(&n->log);
 	/* The boot must be on disk before anything is said. */
 	for (uint32_t k = 0; k < s->n_nodes && n->disk.boot == what.beat.from_boot; k++) {
 		if (k == i)
@@ -233,6 +237,8 @@ static void handle_beat(struct sim *s, const struct sim_event *ev)
 	struct sim_node *n = &s->nodes[ev->node];
 	struct election_input in = {.event = ELECTION_EV_BEAT, .beat = &ev->beat};
 
+	if (ev->beat.from_boot >= s->logs[ev->node].boots[ev->from])
+		log_peer(s, ev->node, ev->from, ev->beat.from_boot);
 	step_detector(s, ev->node, DETECTOR_EV_BEAT, ev->beat.from, 0, false);
 	if (!step_election(s, ev->node, &in))
 		return;
@@ -283,7 +289,7 @@ void node_handle(struct sim *s, const struct sim_event *ev)
 	case SIM_BEAT_SEND:
 		send_beats(s, ev->node);
 		if (n->stalled_until_us <= s->now_us)
-			map_propose(s, ev->node);
+			log_traffic(s, ev->node);
 		break;
 	case SIM_BEAT:
 		handle_beat(s, ev);
@@ -306,7 +312,7 @@ void node_handle(struct sim *s, const struct sim_event *ev)
 			      s->nodes[ev->via].id, ev->is_reachable);
 		break;
 	default:
-		map_handle(s, ev);
+		log_handle(s, ev);
 		break;
 	}
 }

@@ -13,16 +13,15 @@ void queue_init(struct sim *s)
 		s->free[i] = (uint16_t)(SIM_EVENTS_MAX - 1 - i);
 }
 
-static bool is_before(const struct sim *s, uint16_t a, uint16_t b)
+static bool is_before(const struct sim *s, uint32_t a, uint64_t at_us, uint64_t order)
 {
-	const struct sim_event *x = &s->events[a], *y = &s->events[b];
-
-	return x->at_us != y->at_us ? x->at_us < y->at_us : x->order < y->order;
+	return s->heap[a].at_us != at_us ? s->heap[a].at_us < at_us : s->heap[a].order < order;
 }
 
 static uint16_t insert(struct sim *s, uint64_t at_us)
 {
 	uint32_t at = s->n_queued;
+	uint64_t order = s->order++;
 	uint16_t slot;
 
 	if (s->n_free == 0) {
@@ -31,10 +30,11 @@ static uint16_t insert(struct sim *s, uint64_t at_us)
 	}
 	slot = s->free[--s->n_free];
 	s->events[slot].at_us = at_us;
-	s->events[slot].order = s->order++;
-	for (s->n_queued++; at > 0 && is_before(s, slot, s->heap[(at - 1) / 2]); at = (at - 1) / 2)
+	for (s->n_queued++; at > 0 && !is_before(s, (at - 1) / 2, at_us, order); at = (at - 1) / 2)
 		s->heap[at] = s->heap[(at - 1) / 2];
-	s->heap[at] = slot;
+	s->heap[at].at_us = at_us;
+	s->heap[at].order = order;
+	s->heap[at].slot = slot;
 	return slot;
 }
 
@@ -51,31 +51,29 @@ struct sim_event *queue_add(struct sim *s, uint64_t at_us, enum sim_event_kind k
 void queue_put_off(struct sim *s, const struct sim_event *ev, uint64_t at_us)
 {
 	struct sim_event *to = queue_add(s, at_us, ev->kind, ev->node);
-	uint64_t order = to->order;
 
 	*to = *ev;
 	to->at_us = at_us;
-	to->order = order;
 }
 
 bool queue_take(struct sim *s, struct sim_event *out)
 {
-	uint32_t at = 0, child;
-	uint16_t last;
+	uint32_t at = 0, child, last;
 
 	if (s->n_queued == 0)
 		return false;
-	*out = s->events[s->heap[0]];
-	s->free[s->n_free++] = s->heap[0];
-	last = s->heap[--s->n_queued];
-	while ((child = 2 * at + 1) < s->n_queued) {
-		if (child + 1 < s->n_queued && is_before(s, s->heap[child + 1], s->heap[child]))
+	*out = s->events[s->heap[0].slot];
+	s->free[s->n_free++] = s->heap[0].slot;
+	last = --s->n_queued;
+	while ((child = 2 * at + 1) < last) {
+		if (child + 1 < last &&
+		    is_before(s, child + 1, s->heap[child].at_us, s->heap[child].order))
 			child++;
-		if (!is_before(s, s->heap[child], last))
+		if (!is_before(s, child, s->heap[last].at_us, s->heap[last].order))
 			break;
 		s->heap[at] = s->heap[child];
 		at = child;
 	}
-	s->heap[at] = last;
+	s->heap[at] = s->heap[last];
 	return true;
 }

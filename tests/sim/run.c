@@ -51,6 +51,14 @@ const char *sim_reached_name(enum sim_reached what)
 		[SIM_R_TRANSFER] = "transfers",
 		[SIM_R_STAND_DOWN] = "stand-downs",
 		[SIM_R_COMMIT] = "commits",
+		[SIM_R_GIVEN_UP] = "entries given up",
+		[SIM_R_COMPACT] = "compactions",
+		[SIM_R_SNAPSHOT] = "snapshots begun",
+		[SIM_R_INSTALL] = "snapshots whole",
+		[SIM_R_CUT_SNAPSHOT] = "snapshots cut",
+		[SIM_R_REBUILT] = "starts in a half snapshot",
+		[SIM_R_WIPE] = "lost disks",
+		[SIM_R_WHOLE] = "whole again",
 		[SIM_R_CRASH] = "crashes",
 		[SIM_R_LOST_WRITE] = "lost writes",
 		[SIM_R_KEPT_WRITE] = "untold writes",
@@ -84,6 +92,8 @@ static void begin(struct sim *s, uint64_t seed)
 	check_begin(s);
 	s->n_nodes = sizes[sim_random(s, sizeof(sizes))];
 	memset(s->nodes, 0, s->n_nodes * sizeof(s->nodes[0]));
+	s->is_quiet = false;
+	s->n_values = 0;
 	faults_draw(s);
 	for (uint32_t i = 0; i < s->n_nodes; i++) {
 		struct sim_node *n = &s->nodes[i];
@@ -91,6 +101,7 @@ static void begin(struct sim *s, uint64_t seed)
 		n->id = (uint16_t)(i + 1);
 		n->rank = (uint16_t)((i + seed) % s->n_nodes * 10);
 		n->is_healthy = true;
+		disk_wipe(&s->logs[i].disk);
 		n->clock_ppm = 900000 + sim_random(s, 200001);
 		n->clock_offset_us = 1000000 + sim_random(s, 1000000000);
 		queue_add(s, sim_random(s, 200000), SIM_START, i);
@@ -172,6 +183,41 @@ static bool run_until(struct sim *s, uint64_t until_us)
 	return true;
 }
 
+static bool is_applied_by_all(const struct sim *s, uint64_t index)
+{
+	for (uint32_t i = 0; i < s->n_nodes; i++)
+		if (s->nodes[i].is_up && s->logs[i].applied.index < index)
+			return false;
+	return true;
+}
+
+/* A command is applied everywhere, and then nothing more is said of the log. */
+static bool run_command(struct sim *s)
+{
+	uint64_t until_us = s->now_us + SECOND_US, index = 0, n_requests;
+
+	s->is_quiet = true;
+	while (index == 0 && s->now_us < until_us) {
+		index = log_command(s, (uint32_t)(only_master(s) - s->nodes));
+		if (index == 0 && !advance(s))
+			return false;
+	}
+	until_us = s->now_us + 2 * SECOND_US;
+	while ((index == 0 || !is_applied_by_all(s, index)) && s->now_us < until_us)
+		if (!advance(s))
+			return false;
+	if (index == 0 || !is_applied_by_all(s, index))
+		sim_break(s, "L4: a command is not applied everywhere");
+	if (!run_until(s, s->now_us + SECOND_US / 4))
+		return false;
+	n_requests = s->n_requests;
+	if (!run_until(s, s->now_us + SECOND_US / 4))
+		return false;
+	if (s->n_requests != n_requests)
+		sim_break(s, "L5: the log is not at rest");
+	return s->broken == NULL;
+}
+
 bool sim_run(struct sim *s, uint64_t seed)
 {
 	uint64_t healed_us;
@@ -197,5 +243,5 @@ bool sim_run(struct sim *s, uint64_t seed)
 		return false;
 	if (s->broken == NULL && !is_settled(s))
 		sim_break(s, "L3: the cluster does not stay at rest");
-	return s->broken == NULL;
+	return s->broken == NULL && run_command(s);
 }

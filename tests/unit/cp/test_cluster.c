@@ -1,8 +1,11 @@
 #include "tests/unit/cp/cluster_fixture.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Of the cells as they were: those of 'lost' moved, all others kept owner and token. */
 static void assert_only_these_moved(const struct server *was, uint16_t lost, int seen_at)
@@ -125,7 +128,7 @@ static void a_stopped_master_that_goes_on_finds_its_cells_gone(void **state)
 		assert_int_not_equal(servers[1].cells[k].owner, 1);
 }
 
-static void the_map_outlives_all_servers(void **state)
+static void the_map_outlives_the_kill_of_all_servers(void **state)
 {
 	struct server was;
 
@@ -155,28 +158,123 @@ static void a_server_that_lost_its_state_is_taken_back(void **state)
 	UNTIL(is_led_by(1) && seen_by(1, 3).state == FEDMEM_SERVER_ALIVE && is_owned_by(all_live));
 }
 
-static void regions_come_and_go_with_the_inventory(void **state)
+static void
+the_registry_outlives_all_servers_and_the_configurations_inventory_only_begins_it(void **state)
 {
 	struct fedmem_element e;
+	struct server was;
 	uint32_t slot;
 
 	(void)state;
 	start_all();
+	was = servers[1];
 	for (int i = 1; i <= N; i++)
 		stop(i, SIGTERM);
-	inventory_write("abyss"); /* the first of the names, so that all cells get other numbers */
+	inventory_write("abyss");
 	for (int i = 1; i <= N; i++)
 		start(i);
-	UNTIL(is_led_by(1) && cell_of(1, "abyss") != NULL && is_owned_by(all_live));
-	assert_null(cell_of(1, "zenith"));
+	UNTIL(is_led_by(1) && servers[1].epoch > was.epoch && is_owned_by(all_live));
+	assert_null(cell_of(1, "abyss"));
+	assert_only_these_moved(&was, 0, 1);
 	for (uint64_t id = 1; id <= 2 * REGIONS; id++) {
 		static const char *const regions[REGIONS] = {"east", "north", "south",
-							     "up",   "west",  "abyss"};
+							     "up",   "west",  "zenith"};
 
 		assert_int_equal(fedmem_find_by_id(servers[2].fm, id, &slot), 0);
 		assert_int_equal(fedmem_element_get(servers[2].fm, slot, &e), 0);
 		assert_string_equal(servers[2].cells[e.cell].name, regions[(id - 1) / 2]);
 	}
+}
+
+static char *state_read(int i, size_t *n)
+{
+	char path[128], *bytes;
+	struct stat st;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/state%d/data.mdb", dir, i);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	bytes = malloc((size_t)st.st_size);
+	assert_non_null(bytes);
+	assert_int_equal(read(fd, bytes, (size_t)st.st_size), st.st_size);
+	close(fd);
+	*n = (size_t)st.st_size;
+	return bytes;
+}
+
+static void state_write(int i, const char *bytes, size_t n)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/state%d/data.mdb", dir, i);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, bytes, n), n);
+	close(fd);
+}
+
+static bool is_there(int i, const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/state%d/%s", dir, i, name);
+	return access(path, F_OK) == 0;
+}
+
+static bool has_on_disk(int i, const char *text)
+{
+	size_t n;
+	char *bytes = state_read(i, &n);
+	bool has = memmem(bytes, n, text, strlen(text)) != NULL;
+
+	free(bytes);
+	return has;
+}
+
+/* Starts it on what is left of its store: it comes back with what the others know. */
+static void assert_filled_again(int i, const char *name, const struct server *was)
+{
+	servers[i].epoch = 0; /* it forgot */
+	start(i);
+	UNTIL(is_there(i, name));
+	UNTIL(is_there(i, "data.mdb") && has_on_disk(i, "zenith"));
+	UNTIL(is_led_by(1) && is_owned_by(all_live));
+	/* Its own may have moved meanwhile, or not. */
+	for (uint32_t k = 0; k < was->n_cells; k++)
+		if (was->cells[k].owner != i)
+			assert_true(fedmem_token_equal(cell_of(i, was->cells[k].name)->token,
+						       was->cells[k].token));
+}
+
+static void a_damaged_store_is_set_aside_by_name_and_filled_again(void **state)
+{
+	struct server was;
+	char *bytes;
+	size_t n;
+
+	(void)state;
+	start_all();
+	was = servers[1];
+	stop(3, SIGTERM);
+	bytes = state_read(3, &n);
+	/* A record: its checksum is wrong. */
+	for (size_t at = 0; at + 6 <= n; at++)
+		if (memcmp(bytes + at, "zenith", 6) == 0)
+			bytes[at] = 'Z';
+	state_write(3, bytes, n);
+	assert_filled_again(3, "data.mdb.damaged.1", &was);
+
+	/* The file itself: no page of it is one. */
+	was = servers[1];
+	stop(3, SIGKILL);
+	UNTIL(seen_by(1, 3).state == FEDMEM_SERVER_FAILED);
+	memset(bytes, 0xa5, n < 65536 ? n : 65536);
+	state_write(3, bytes, n);
+	free(bytes);
+	assert_filled_again(3, "data.mdb.damaged.2", &was);
 }
 
 static void relay_boots_rise_with_every_start_of_a_data_plane(void **state)
@@ -210,9 +308,10 @@ int main(void)
 		T(a_silent_data_plane_costs_its_server_the_cells),
 		T(without_a_majority_nothing_is_reassigned),
 		T(a_stopped_master_that_goes_on_finds_its_cells_gone),
-		T(the_map_outlives_all_servers),
+		T(the_map_outlives_the_kill_of_all_servers),
 		T(a_server_that_lost_its_state_is_taken_back),
-		T(regions_come_and_go_with_the_inventory),
+		T(the_registry_outlives_all_servers_and_the_configurations_inventory_only_begins_it),
+		T(a_damaged_store_is_set_aside_by_name_and_filled_again),
 		T(relay_boots_rise_with_every_start_of_a_data_plane),
 	};
 

@@ -156,8 +156,9 @@ static bool last_is_there(void *user)
 
 static void report(uint64_t element, const char *resource, uint8_t severity)
 {
-	played_alarm(&c.servers[(element / 10 - 1) % 3].played,
-		     &(struct played_alarm){element, token, "linkDown", resource, severity});
+	service_cluster_alarm(
+		&c, (uint16_t)((element / 10 - 1) % 3 + 1),
+		&(struct played_alarm){element, token, "linkDown", resource, severity});
 }
 
 /* ---- Changes ---- */
@@ -222,8 +223,8 @@ static void change_of_an_element_of_another_servers_cell_is_not_told(void **stat
 	watch_from(1, true, false);
 	wait_for("heard", 1, 1);
 	/* Server 1 took the report before it knew that the cell had moved. */
-	played_alarm(&c.servers[0].played,
-		     &(struct played_alarm){20, token, "linkDown", "if1", FEDMEM_MAJOR});
+	service_cluster_alarm(&c, 1,
+			      &(struct played_alarm){20, token, "linkDown", "if1", FEDMEM_MAJOR});
 	report(10, "if1", FEDMEM_MAJOR);
 	wait_for("raised", 1, 1);
 	assert_int_equal(place("raised", 20, "if1"), UINT32_MAX);
@@ -279,27 +280,6 @@ static void server_that_is_known_to_be_dead_is_silent_though_its_connection_stan
 }
 
 /* ---- More than fits ---- */
-
-static int set_up_short_ring(void **state)
-{
-	return open_with(&(struct played_config){.n_elements = 30, .events_max = 16});
-}
-
-static void watcher_is_told_when_changes_were_overtaken(void **state)
-{
-	char resource[16];
-
-	watch_from(1, false, false);
-	service_cluster_wait(&c, all_listen, NULL);
-	for (int i = 0; i < 40; i++) {
-		snprintf(resource, sizeof(resource), "if%d", i);
-		report(20, resource, FEDMEM_MAJOR);
-	}
-	wait_for("lost", 2, 1);
-	wait_for("raised", 2, 40);
-	assert_int_equal(count("raised", 2), 40);
-	cancel();
-}
 
 static int set_up_large(void **state)
 {
@@ -419,8 +399,6 @@ int main(void)
 		TEST(broken_branch_is_silent_then_heard_and_brings_what_is_present),
 		TEST(server_that_is_down_from_the_start_is_silent_at_once),
 		TEST(server_that_is_known_to_be_dead_is_silent_though_its_connection_stands),
-		cmocka_unit_test_setup_teardown(watcher_is_told_when_changes_were_overtaken,
-						set_up_short_ring, tear_down),
 		cmocka_unit_test_setup_teardown(
 			more_alarms_than_the_queue_holds_are_present_each_once, set_up_large,
 			tear_down),

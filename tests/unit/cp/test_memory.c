@@ -321,23 +321,6 @@ static void text_without_an_end_is_shown_whole_and_no_further(void **state)
 	memory_page_free(page);
 }
 
-static void event_of_another_servers_element_is_not_ours(void **state)
-{
-	struct fedmem_alarm a = {.element_id = 20, .token = token, .state = FEDMEM_ALARM_RAISED};
-	struct memory_page *page;
-	struct wire_alarm out;
-
-	assert_int_equal(memory_alarm(s.memory, &a, &page, &out), MEMORY_NOT_OWNER);
-	assert_null(page);
-	a.element_id = 10;
-	a.token = older;
-	assert_int_equal(memory_alarm(s.memory, &a, &page, &out), MEMORY_NOT_OWNER);
-	a.token = token;
-	assert_int_equal(memory_alarm(s.memory, &a, &page, &out), 0);
-	assert_string_equal(out.element, "e10");
-	memory_page_free(page);
-}
-
 /* ---- Counters ---- */
 
 static void counters_all_have_their_names_and_values(void **state)
@@ -443,7 +426,6 @@ int main(void)
 		TEST(alarm_pages_of_any_size_give_each_alarm_once),
 		TEST(element_with_too_many_alarms_shows_the_worst_and_leaves_room_for_others),
 		TEST(text_without_an_end_is_shown_whole_and_no_further),
-		TEST(event_of_another_servers_element_is_not_ours),
 		TEST(counters_all_have_their_names_and_values),
 		TEST(planted_miscount_is_said_not_to_hold),
 		TEST(before_the_first_snapshot_all_is_zero_and_holds),

@@ -187,7 +187,6 @@ static void dp_stats_come_back_with_every_value(void **state)
 static void events_and_answers_come_back_with_every_value(void **state)
 {
 	struct wire_alarm_event *e;
-	struct wire_map_answer *m;
 	struct wire_probe_answer *p;
 	struct wire_alarm_event bare = {.kind = "lost", .server = 1};
 
@@ -203,49 +202,9 @@ static void events_and_answers_come_back_with_every_value(void **state)
 	assert_false(e->has_alarm);
 	assert_string_equal(e->alarm.text, "");
 	wire_free(e);
-	ROUND_TRIP(map_answer, &map_answer_sample, &m);
-	assert_true(m->is_accepted);
-	assert_int_equal(m->epoch, UINT64_MAX);
-	assert_int_equal(m->from, 65535);
-	assert_string_equal(m->why, "why not");
-	wire_free(m);
 	ROUND_TRIP(probe_answer, &probe_answer_sample, &p);
 	assert_true(p->is_reachable);
 	wire_free(p);
-}
-
-static void the_seal_covers_everything_but_itself(void **state)
-{
-	struct wire_map_proposal a = map_proposal_sample, b = map_proposal_sample;
-	struct wire_map_proposal *m;
-	struct wire_bytes one, other, whole;
-
-	memset(b.seal, 0xff, sizeof(b.seal));
-	assert_int_equal(wire_map_proposal_sealed_part(&a, &one), 0);
-	assert_int_equal(wire_map_proposal_sealed_part(&b, &other), 0);
-	assert_int_equal(one.n, other.n);
-	assert_memory_equal(one.bytes, other.bytes, one.n);
-	wire_bytes_free(&other);
-
-	/* The receiver makes the same bytes of what it unpacked. */
-	assert_int_equal(wire_map_proposal_pack(&b, &whole), 0);
-	assert_int_equal(wire_map_proposal_unpack(whole.bytes, whole.n, &m), 0);
-	assert_memory_equal(m->seal, b.seal, sizeof(b.seal));
-	assert_int_equal(wire_map_proposal_sealed_part(m, &other), 0);
-	assert_int_equal(one.n, other.n);
-	assert_memory_equal(one.bytes, other.bytes, one.n);
-	wire_bytes_free(&other);
-	wire_free(m);
-
-	a.sequence--;
-	assert_int_equal(wire_map_proposal_sealed_part(&a, &other), 0);
-	assert_true(one.n != other.n || memcmp(one.bytes, other.bytes, one.n) != 0);
-	wire_bytes_free(&other);
-
-	/* A seal of another length is no seal: the sealed part itself is not a proposal. */
-	assert_int_equal(wire_map_proposal_unpack(one.bytes, one.n, &m), -EBADMSG);
-	wire_bytes_free(&one);
-	wire_bytes_free(&whole);
 }
 
 int main(void)
@@ -258,7 +217,6 @@ int main(void)
 		cmocka_unit_test(requests_come_back_with_every_value),
 		cmocka_unit_test(dp_stats_come_back_with_every_value),
 		cmocka_unit_test(events_and_answers_come_back_with_every_value),
-		cmocka_unit_test(the_seal_covers_everything_but_itself),
 	};
 
 	return cmocka_run_group_tests(tests, samples_complete, NULL);

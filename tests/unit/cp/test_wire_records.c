@@ -310,6 +310,8 @@ static void the_log_comes_back_with_every_value(void **state)
 	assert_int_equal(r->previous_index, 8);
 	assert_int_equal(r->previous_epoch, 9);
 	assert_int_equal(r->committed, UINT64_MAX);
+	assert_int_equal(r->last, UINT64_MAX);
+	assert_int_equal(r->to_boot, UINT32_MAX);
 	assert_int_equal(r->n_entries, 3);
 	assert_int_equal(r->entries[0].n, 0);
 	assert_int_equal(r->entries[1].n, 9);
@@ -405,6 +407,7 @@ static void what_goes_to_the_standby_comes_back_with_every_value(void **state)
 	TOKEN(token);
 	INT(is_begin);
 	INT(is_end);
+	INT(is_copy);
 	INT(n_alarms);
 	same_stored_alarm(&got->alarms[1], &want->alarms[1]);
 	INT(n_elements);

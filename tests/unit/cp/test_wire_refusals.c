@@ -26,8 +26,6 @@ static void an_empty_message_is_one_where_nothing_has_to_be_there(void **state)
 		{"alarm_event", -EBADMSG},
 		{"dp_stats_request", 0},
 		{"dp_stats", 0},
-		{"map_proposal", -EBADMSG},
-		{"map_answer", -EBADMSG},
 		{"probe_request", -EBADMSG},
 		{"probe_answer", 0},
 		{"event", -EBADMSG},
@@ -125,9 +123,9 @@ static void only_utf8_without_nul_and_of_bounded_length_is_a_text(void **state)
 static void a_text_that_is_not_utf8_is_mended_when_sent(void **state)
 {
 	char longest[WIRE_TEXT_MAX + 10];
-	struct wire_map_answer m = {.from = 1, .why = "bad \xff\xc3 octets \xc3\xa4"}, *got;
+	struct wire_append_answer m = {.from = 1, .why = "bad \xff\xc3 octets \xc3\xa4"}, *got;
 
-	ROUND_TRIP(map_answer, &m, &got);
+	ROUND_TRIP(append_answer, &m, &got);
 	assert_string_equal(got->why, "bad ?? octets \xc3\xa4");
 	wire_free(got);
 
@@ -135,7 +133,7 @@ static void a_text_that_is_not_utf8_is_mended_when_sent(void **state)
 	memset(longest, 'x', sizeof(longest));
 	memcpy(longest + WIRE_TEXT_MAX - 1, "\xc3\xa4", 3);
 	m.why = longest;
-	ROUND_TRIP(map_answer, &m, &got);
+	ROUND_TRIP(append_answer, &m, &got);
 	assert_int_equal(strlen(got->why), WIRE_TEXT_MAX - 1);
 	wire_free(got);
 }

@@ -235,10 +235,6 @@ static struct wire_alarm_event alarm_event_sample = {.kind = "raised",
 static const struct wire_dp_stats_request dp_stats_request_sample = {65535, true};
 static const struct wire_dp_stats dp_stats_sample = {
 	65535, 3, 4, true, true, UINT64_MAX, counters, counters, 2, 2, equations, 2, unknown, 2};
-static const struct wire_map_proposal map_proposal_sample = {
-	1,	    65535, UINT32_MAX, 2,    3,
-	UINT64_MAX, cells, 2,	       true, {1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9}};
-static const struct wire_map_answer map_answer_sample = {true, UINT64_MAX, 65535, "why not"};
 static const struct wire_probe_request probe_request_sample = {65535};
 static const struct wire_probe_answer probe_answer_sample = {true};
 static struct wire_event event_sample;
@@ -271,12 +267,13 @@ static const struct wire_sealed_request sealed_request_sample = {
 	1,
 	65535,
 	UINT32_MAX,
+	UINT32_MAX - 1,
 	UINT64_MAX,
 	"AppendEntries",
 	OCTETS("\0payload\xff"),
 	{1, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9}};
-static const struct wire_append_request append_request_sample = {7,	  8, 9,	   UINT64_MAX,
-								 entries, 3, runs, 2};
+static const struct wire_append_request append_request_sample = {
+	7, 8, 9, UINT64_MAX, entries, 3, runs, 2, UINT64_MAX, UINT32_MAX};
 static const struct wire_append_answer append_answer_sample = {true, UINT64_MAX, 8, "why not",
 							       65535};
 static const struct wire_snapshot_chunk snapshot_chunk_sample = {7,    8,    UINT64_MAX, UINT32_MAX,
@@ -304,7 +301,8 @@ static struct wire_stored_element stored_element_sample;
 static struct wire_alarm_note alarm_note_sample;
 static const struct wire_cell_sync cell_sync_sample = {"north", {3, 4}, true, true};
 static const struct wire_replicate_request replicate_request_sample = {
-	"north", {3, 4}, true, true, stored_alarms, 2, stored_elements, 2, notes, 2, events, 2};
+	"north", {3, 4}, true, true,   true, stored_alarms, 2, stored_elements,
+	2,	 notes,	 2,    events, 2};
 static const struct wire_replicate_answer replicate_answer_sample = {true, true, "why not", {3, 4}};
 static const struct wire_fetch_cell_request fetch_cell_request_sample = {
 	"north", {3, 4}, UINT64_MAX, 5};

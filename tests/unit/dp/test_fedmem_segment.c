@@ -251,6 +251,26 @@ static void sizes_out_of_range_are_refused(void **state)
 	place_remove(p);
 }
 
+static void each_segment_has_an_identity_that_stays(void **state)
+{
+	struct place *p = place_make(small_sizes()), *other = place_make(small_sizes());
+	struct fedmem *fm = must_open(p), *fm_other = must_open(other);
+	uint64_t identity = fedmem_identity(fm);
+
+	assert_true(identity != 0 && fedmem_identity(fm_other) != identity);
+	fedmem_close(fm_other);
+	fedmem_close(fm);
+	fm = must_open(p);
+	assert_int_equal(fedmem_identity(fm), identity);
+	fedmem_close(fm);
+	assert_int_equal(unlink(p->path), 0);
+	fm = must_open(p);
+	assert_true(fedmem_identity(fm) != identity);
+	fedmem_close(fm);
+	place_remove(other);
+	place_remove(p);
+}
+
 static void the_file_is_for_its_owner_only(void **state)
 {
 	struct place *p = place_with_segment();
@@ -275,7 +295,7 @@ static void a_full_tmpfs_is_enospc_and_leaves_an_empty_file(void **state)
 
 		if (unshare(CLONE_NEWNS) != 0 ||
 		    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-		    mount("none", p->folder, "tmpfs", 0, "size=256k") != 0)
+		    mount("none", p->folder, "tmpfs", 0, "size=2m") != 0)
 			_exit(77);
 		p->cfg.sizes.elements_max = 100000;
 		if (fedmem_open(&fm, &p->cfg, why, sizeof(why)) != -ENOSPC || fm != NULL)
@@ -336,6 +356,7 @@ int main(void)
 		cmocka_unit_test(any_changed_octet_of_the_layout_is_refused),
 		cmocka_unit_test(a_segment_whose_maker_died_is_made_anew),
 		cmocka_unit_test(sizes_out_of_range_are_refused),
+		cmocka_unit_test(each_segment_has_an_identity_that_stays),
 		cmocka_unit_test(the_file_is_for_its_owner_only),
 		cmocka_unit_test(a_full_tmpfs_is_enospc_and_leaves_an_empty_file),
 		cmocka_unit_test(ten_million_elements_fit_in_two_gibibytes),

@@ -74,6 +74,18 @@ static struct caught catch_ack(void)
 	return catch_frame();
 }
 
+/* Of node 0, for node 1: it may take now what it refused. */
+static struct caught catch_again(void)
+{
+	net_tell_owner(&net, 1, 1, 0, 1);
+	assert_true(net_ingest(&net, 1, 1, true, 60));
+	relay_poll(net.nodes[1].relay, net.now_ns);
+	net_deliver_first(&net);
+	net_tell_owner(&net, 0, 1, 0, 1);
+	relay_poll(net.nodes[0].relay, net.now_ns);
+	return catch_frame();
+}
+
 /* Node 1 receives it. True: to be applied; it is kept. */
 static bool receive(const struct caught *c)
 {
@@ -150,6 +162,17 @@ static void one_flipped_bit_anywhere_in_an_acknowledgement_is_dropped(void **sta
 	assert_int_equal(count(STATS_RELAY_WAITING), 0);
 }
 
+static void one_flipped_bit_anywhere_in_a_wish_is_dropped(void **state)
+{
+	struct caught c = catch_again();
+
+	assert_no_bit_can_be_flipped(&c);
+	assert_int_equal(count(STATS_FRAME_RELAY_AGAIN), 0);
+	assert_false(receive(&c));
+	assert_int_equal(count(STATS_FRAME_RELAY_AGAIN), 1);
+	assert_dropped_as(&c, STATS_DROP_RELAY_REPEATED);
+}
+
 static void a_changed_datagram_or_tag_is_forged(void **state)
 {
 	struct caught c = catch_alarm();
@@ -180,9 +203,10 @@ static void a_header_that_does_not_go_together_is_malformed(void **state)
 		uint8_t octet;
 	} wrong[] = {
 		{0, 2},			      /* version */
-		{1, 0},	 {1, 4},	      /* kind */
+		{1, 0},	 {1, 5},	      /* kind */
 		{1, 1},			      /* metrics with a number */
 		{1, 3},			      /* acknowledgement with a datagram */
+		{1, 4},			      /* a wish with one */
 		{2, 0},	 {2, DECODE_FORMATS}, /* format */
 		{3, 1},			      /* must be zero */
 		{7, 3},			      /* for another server */
@@ -317,6 +341,7 @@ int main(void)
 		CLAIM(one_flipped_bit_anywhere_in_an_alarm_is_dropped),
 		CLAIM(one_flipped_bit_anywhere_in_metrics_is_dropped),
 		CLAIM(one_flipped_bit_anywhere_in_an_acknowledgement_is_dropped),
+		CLAIM(one_flipped_bit_anywhere_in_a_wish_is_dropped),
 		CLAIM(a_changed_datagram_or_tag_is_forged),
 		CLAIM(what_is_cut_short_is_dropped),
 		CLAIM(a_header_that_does_not_go_together_is_malformed),

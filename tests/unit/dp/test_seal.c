@@ -100,7 +100,7 @@ static void keys_differ_by_direction_boot_purpose_and_secret(void **state)
 	} of[] = {
 		{SEAL_BEAT, 1, 2, 5, 0}, {SEAL_BEAT, 2, 1, 5, 0},     {SEAL_BEAT, 1, 3, 5, 0},
 		{SEAL_BEAT, 1, 2, 6, 0}, {SEAL_BEAT, 1, 2, 5, 1},     {SEAL_RELAY, 1, 2, 5, 0},
-		{SEAL_MAP, 1, 2, 5, 0},	 {SEAL_BEAT, 0x102, 0, 5, 0}, {SEAL_BEAT, 1, 0x200, 5, 0},
+		{SEAL_CALL, 1, 2, 5, 0}, {SEAL_BEAT, 0x102, 0, 5, 0}, {SEAL_BEAT, 1, 0x200, 5, 0},
 		{SEAL_BEAT, 1, 0, 2, 0},
 	};
 	enum { N = sizeof(of) / sizeof(of[0]) };
