@@ -214,7 +214,7 @@ static void an_archive_of_another_version_is_set_aside(void **state)
 	store_close(store);
 	archive_open_ok();
 	assert_true(ax.is_new);
-	snprintf(path, sizeof(path), "%s/data.mdb.other_version.1", ax.dir);
+	snprintf(path, sizeof(path), "%s/data.mdb.version.1", ax.dir);
 	assert_int_equal(access(path, F_OK), 0);
 }
 
