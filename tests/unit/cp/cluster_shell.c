@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #define SAID_BYTES (4u << 20)
 
@@ -20,7 +21,8 @@ static void pipes_close(int i)
 {
 	if (shells[i].said == NULL)
 		return;
-	close(shells[i].to);
+	if (shells[i].to >= 0)
+		close(shells[i].to);
 	close(shells[i].from);
 	free(shells[i].said);
 	shells[i].said = NULL;
@@ -220,11 +222,35 @@ void shell_kill(int i)
 	stop(i, SIGKILL);
 }
 
+/* It ends when nobody speaks to it any more, and leaves nothing behind. */
+static bool is_ended_well(int i)
+{
+	uint64_t end_ms = core_now_ms() + WAIT_MS;
+	int status;
+	pid_t ended;
+
+	close(shells[i].to);
+	shells[i].to = -1;
+	while ((ended = waitpid(servers[i].pid, &status, WNOHANG)) == 0 && core_now_ms() < end_ms)
+		take_in(i, 10);
+	if (ended == 0)
+		return false;
+	servers[i].pid = 0;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 int shell_tear_down(void **state)
 {
-	int err = cluster_tear_down(state);
+	bool is_well = true;
+	int err;
 
 	for (int i = 1; i <= N; i++)
+		if (servers[i].pid > 0 && !is_ended_well(i))
+			is_well = false;
+	if (!is_well)
+		logs_show();
+	err = cluster_tear_down(state);
+	for (int i = 1; i <= N; i++)
 		pipes_close(i);
-	return err;
+	return is_well ? err : -1;
 }

@@ -114,7 +114,8 @@ static void one_with_an_empty_disk_catches_up_by_a_snapshot(void **state)
 	was = servers[1];
 	servers[3].epoch = 0; /* it forgot */
 	shell_start(3, "deaf");
-	UNTIL(shell_status(3, "applied") >= REGISTRY_LOG_KEPT && shell_status(3, "rebuilding") == 0);
+	UNTIL(shell_status(3, "applied") >= REGISTRY_LOG_KEPT &&
+	      shell_status(3, "rebuilding") == 0);
 	assert_int_equal(shell_status(3, "elements"), 2 * REGIONS + 1);
 	assert_int_equal(shell_status(3, "has_first"), 0);
 	UNTIL(is_led_by(1) && is_owned_by(all_live));
@@ -199,8 +200,7 @@ static void a_gained_cell_is_held_back_until_it_is_restored_under_its_token(void
 
 	(void)state;
 	shell_start_all("listen");
-	UNTIL(shell_count(2, "gained ") == owned_by(2));
-	assert_int_equal(restoring_at(2), owned_by(2));
+	UNTIL(shell_count(2, "gained ") == owned_by(2) && restoring_at(2) == owned_by(2));
 	for (uint32_t k = 0; k < servers[2].n_cells; k++)
 		if (servers[2].cells[k].owner == 2)
 			mine = &servers[2].cells[k];
@@ -227,7 +227,7 @@ static void a_cell_that_was_not_restored_before_a_restart_is_gained_again(void *
 
 	(void)state;
 	shell_start_all("listen");
-	UNTIL(shell_count(3, "gained ") == owned_by(3));
+	UNTIL(shell_count(3, "gained ") == owned_by(3) && restoring_at(3) == owned_by(3));
 	stop(3, SIGKILL);
 	shell_start(3, "listen");
 	shell_heard(3, "ready");
@@ -239,6 +239,25 @@ static void a_cell_that_was_not_restored_before_a_restart_is_gained_again(void *
 			assert_true(shell_has_said(3, wanted));
 		}
 	restore_all(3);
+}
+
+/* All that ever was is in the entries that it gets. */
+static void a_server_that_catches_up_from_nothing_gains_nothing_that_is_not_its_own(void **state)
+{
+	char path[128];
+
+	(void)state;
+	shell_start_all("restore");
+	UNTIL(restoring_at(3) == 0);
+	shell_kill(3);
+	snprintf(path, sizeof(path), "%s/state3/data.mdb", dir);
+	assert_int_equal(unlink(path), 0);
+	UNTIL(seen_by(1, 3).state == FEDMEM_SERVER_FAILED && is_owned_by(one_two));
+	servers[3].epoch = 0; /* it forgot */
+	shell_start(3, "restore");
+	UNTIL(is_led_by(1) && is_owned_by(one_two) && shell_status(3, "cells") == REGIONS);
+	assert_int_equal(shell_status(3, "has_first"), 1);
+	assert_int_equal(shell_count(3, "gained "), 0);
 }
 
 static void who_takes_over_hears_from_whom(void **state)
@@ -330,6 +349,7 @@ int main(void)
 		T(a_pinned_cell_goes_to_its_server),
 		T(a_gained_cell_is_held_back_until_it_is_restored_under_its_token),
 		T(a_cell_that_was_not_restored_before_a_restart_is_gained_again),
+		T(a_server_that_catches_up_from_nothing_gains_nothing_that_is_not_its_own),
 		T(who_takes_over_hears_from_whom),
 		T(an_element_that_moves_is_gained_by_the_owner_of_its_new_cell),
 		T(every_server_tells_the_same_story_once),
