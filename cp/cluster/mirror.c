@@ -396,9 +396,12 @@ int mirror_start(struct cluster *c)
 	/* There is no element 0, but what a killed predecessor left half-changed is put right
 	 * first. */
 	fedmem_element_remove(c->fedmem, 0);
-	/* A registry that was lost comes back from the others; until then the data plane goes on
-	 * with what it was told before. */
-	c->is_reconcile_wanted = registry_is_empty(c->registry);
+	/* What was applied is told before the state is on disk: a killed predecessor may have told
+	 * more than was loaded, and a registry that was lost comes back from the others. Until then
+	 * the data plane goes on with what it was told. */
+	c->is_reconcile_wanted =
+		registry_is_empty(c->registry) ||
+		(c->n_cells > 0 && replog_last(&c->replog) > registry_applied(c->registry));
 	if (!c->is_reconcile_wanted)
 		reconcile(c);
 	return 0;

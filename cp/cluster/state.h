@@ -172,8 +172,9 @@ struct cluster {
 	struct wanderer *wanderers;
 	uint32_t n_wanderers;
 	bool is_mirroring, is_cells_changed; /* a change inside a change is published with it */
-	bool is_reconcile_wanted; /* the registry began empty: the segment stays as it is until it
-				     is filled */
+	/* The registry began with less than the segment shows, which stays as it is until all is
+	 * there again. */
+	bool is_reconcile_wanted;
 	uint32_t relay_boot, relay_boot_stored; /* announced (0: not yet); on disk */
 	bool is_relay_storing;
 	uint32_t relay_wanted; /* the wish that the write under way meets */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #define SAID_BYTES (4u << 20)
 
@@ -20,7 +21,8 @@ static void pipes_close(int i)
 {
 	if (shells[i].said == NULL)
 		return;
-	close(shells[i].to);
+	if (shells[i].to >= 0)
+		close(shells[i].to);
 	close(shells[i].from);
 	free(shells[i].said);
 	shells[i].said = NULL;
@@ -161,19 +163,58 @@ unsigned long long shell_status(int i, const char *word)
 	return strtoull(value + strlen(wanted), NULL, 10);
 }
 
+static const char *last_heard(int i, const char *beginning)
+{
+	const char *last = NULL, *line = find(shells[i].said, beginning);
+
+	for (; line != NULL; line = find(strchr(line, '\n') + 1, beginning))
+		last = line;
+	return last;
+}
+
+/* Once. */
+static const char *command(int i, const char *id, const char *line)
+{
+	uint64_t end_ms = core_now_ms() + WAIT_MS;
+	char wanted[80];
+	uint32_t before;
+
+	snprintf(wanted, sizeof(wanted), "done %s ", id);
+	before = shell_count(i, wanted);
+	shell_say(i, "%s", line);
+	while (shell_count(i, wanted) == before) {
+		if (core_now_ms() > end_ms)
+			fail_msg("server %d never answered: %s", i, line);
+		take_in(i, 100);
+	}
+	return last_heard(i, wanted) + strlen(wanted);
+}
+
+const char *shell_try(int i, const char *id, const char *format, ...)
+{
+	char line[200];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	return command(i, id, line);
+}
+
 const char *shell_command(int i, const char *id, const char *format, ...)
 {
-	char line[200], wanted[80];
+	char line[200];
 	va_list args;
 	const char *done;
 
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
-	shell_say(i, "%s", line);
-	snprintf(wanted, sizeof(wanted), "done %s ", id);
-	done = shell_heard(i, wanted);
-	return done + strlen(wanted);
+	do {
+		UNTIL(is_leading(i));
+		done = command(i, id, line);
+	} while (strncmp(done, "err=", 4) == 0);
+	return done;
 }
 
 void shell_kill(int i)
@@ -181,11 +222,35 @@ void shell_kill(int i)
 	stop(i, SIGKILL);
 }
 
+/* It ends when nobody speaks to it any more, and leaves nothing behind. */
+static bool is_ended_well(int i)
+{
+	uint64_t end_ms = core_now_ms() + WAIT_MS;
+	int status;
+	pid_t ended;
+
+	close(shells[i].to);
+	shells[i].to = -1;
+	while ((ended = waitpid(servers[i].pid, &status, WNOHANG)) == 0 && core_now_ms() < end_ms)
+		take_in(i, 10);
+	if (ended == 0)
+		return false;
+	servers[i].pid = 0;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 int shell_tear_down(void **state)
 {
-	int err = cluster_tear_down(state);
+	bool is_well = true;
+	int err;
 
 	for (int i = 1; i <= N; i++)
+		if (servers[i].pid > 0 && !is_ended_well(i))
+			is_well = false;
+	if (!is_well)
+		logs_show();
+	err = cluster_tear_down(state);
+	for (int i = 1; i <= N; i++)
 		pipes_close(i);
-	return err;
+	return is_well ? err : -1;
 }

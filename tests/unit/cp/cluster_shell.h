@@ -24,7 +24,10 @@ bool shell_has_said(int i, const char *beginning);
 uint32_t shell_count(int i, const char *beginning);
 /* Asks for its status; the value of this word of the answer. */
 unsigned long long shell_status(int i, const char *word);
-/* What server i, the master, says of a command: the line behind "done ID ". */
+/* What server i says of a command: the line behind "done ID ". */
+const char *shell_try(int i, const char *id, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The same of the master, again as often as it is not sure of itself. */
 const char *shell_command(int i, const char *id, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 void shell_kill(int i);
