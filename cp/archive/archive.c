@@ -28,7 +28,7 @@ static int store_begin(struct archive *a, char *why, size_t why_bytes)
 	if (err <= 0)
 		return err;
 	core_log(CORE_ERROR, "archive: not usable why=%s", why);
-	err = store_set_aside(a->dir, err == STORE_DAMAGED ? "damaged" : "other_version", name,
+	err = store_set_aside(a->dir, err == STORE_DAMAGED ? "damaged" : "version", name,
 			      sizeof(name));
 	if (err != 0) {
 		snprintf(why, why_bytes, "%s: cannot be set aside: %s", a->dir, strerror(-err));

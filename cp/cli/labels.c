@@ -57,13 +57,14 @@ void label_find(struct labels *l, char text[LABEL_BYTES], uint32_t id)
 		label_write(text, NULL, id);
 }
 
-void labels_say_silent(struct labels *l, const uint32_t *ids, uint32_t n)
+void labels_say_silent(struct labels *l, bool is_stored, const uint32_t *ids, uint32_t n)
 {
 	char text[LABEL_BYTES];
 
 	if (n == 0)
 		return;
-	fprintf(session_err(l->session), "bellctl: silent, so what they own is missing:");
+	fprintf(session_err(l->session), "bellctl: silent, so what %s is missing:",
+		is_stored ? "nobody else has stored" : "they own");
 	for (uint32_t i = 0; i < n; i++) {
 		label_find(l, text, ids[i]);
 		fprintf(session_err(l->session), "%s ", i > 0 ? "," : "");

@@ -21,8 +21,9 @@ void labels_ask(struct labels *l);
 void label_of_server(char text[LABEL_BYTES], const struct wire_status *status, uint32_t id);
 /* The same, and asks for the names when they are needed. "1": nobody knows it. "-": id 0. */
 void label_find(struct labels *l, char text[LABEL_BYTES], uint32_t id);
-/* "beta(2), gamma(3)" on 'err', when there are any: whose elements are missing. */
-void labels_say_silent(struct labels *l, const uint32_t *ids, uint32_t n);
+/* "beta(2), gamma(3)" on 'err', when there are any: whose part is missing. 'is_stored': of what
+ * servers have on disk, which others have too. */
+void labels_say_silent(struct labels *l, bool is_stored, const uint32_t *ids, uint32_t n);
 void labels_fini(struct labels *l);
 
 #endif

@@ -123,7 +123,8 @@ enum cli_exit pages_run(struct pages *p, struct session *s, const char *json_nam
 					      json_number(p->answered_by)),
 				    session_out(s), session_err(s));
 	if (result == CLI_DONE)
-		labels_say_silent(&p->labels, p->silent.ids, p->silent.n);
+		labels_say_silent(&p->labels, pages_service(s) == DRAW_PEERED, p->silent.ids,
+				  p->silent.n);
 	json_decref(p->json);
 	labels_fini(&p->labels);
 	return result;

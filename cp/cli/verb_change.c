@@ -122,7 +122,7 @@ enum cli_exit verb_element_adopt(struct session *s, char **args, int n_args)
 		.command = change_command(s),
 		.element = {.id = o->id,
 			    .name = text_of(o->name),
-			    .kind = o->n_kinds > 0 ? o->kinds[0] : "",
+			    .kind = o->n_kinds > 0 ? o->kinds[0] : "unknown",
 			    .region = text_of(o->region)},
 	};
 	struct fedmem_address address;

@@ -13,41 +13,41 @@
 
 #define PAGE_MAX 5000u /* the server's */
 
-static const struct table_column event_columns[] = {
-	{"TIME", .width = 24},	{"EVENT", .width = 17},	 {"SEVERITY", .width = 13},
-	{"ABOUT", .width = 16}, {"NUMBER", .width = 10}, {"DETAILS"}};
-#define N_EVENT_COLUMNS 6
+static const struct table_column event_columns[] = {{"TIME", .width = 24},
+						    {"EVENT", .width = 17},
+						    {"SEVERITY", .width = 13},
+						    {"ABOUT", .width = 16},
+						    {"DETAILS"}};
+#define N_EVENT_COLUMNS 5
 
-/* "beta(2) -> alpha(1)", "by ann", what else is known: as much as there is of it. */
+/* A word more, if it is one. */
+static void word_write(FILE *to, const char *before, const char *word)
+{
+	if (word[0] != '\0')
+		fprintf(to, "%s%s%s", ftell(to) > 0 ? " " : "", before, word);
+}
+
+/* "alpha(1) -> beta(2) epoch 2", "linkDown interface 1 by ann on it": as much as is known. */
 static void details_write(FILE *to, struct labels *l, const struct wire_event *e)
 {
-	const char *between = "";
+	bool is_move = e->was != 0 || (e->server != 0 && e->cell[0] != '\0' && !e->has_alarm);
 	char label[LABEL_BYTES];
 
 	if (e->has_alarm) {
-		fprintf(to, "%s %s %s", e->alarm.type, e->alarm.resource, e->alarm.qualifier);
-		between = " ";
+		word_write(to, "", e->alarm.type);
+		word_write(to, "", e->alarm.resource);
+		word_write(to, "", e->alarm.qualifier);
 	}
-	if (e->was != 0) {
+	if (is_move) {
 		label_find(l, label, e->was);
-		fprintf(to, "%s%s ->", between, label);
-		between = " ";
-	}
-	if (e->server != 0 && (e->was != 0 || e->cell[0] != '\0' || e->has_alarm)) {
+		word_write(to, "", label);
 		label_find(l, label, e->server);
-		fprintf(to, "%s%s", between, label);
-		between = " ";
+		word_write(to, "-> ", label);
 	}
-	if (strcmp(e->kind, "master") == 0) {
-		fprintf(to, "%sepoch %" PRIu64, between, e->epoch);
-		between = " ";
-	}
-	if (e->operator_name[0] != '\0') {
-		fprintf(to, "%sby %s", between, e->operator_name);
-		between = " ";
-	}
-	if (e->text[0] != '\0' || e->has_alarm)
-		fprintf(to, "%s%s", between, e->text[0] != '\0' ? e->text : e->alarm.text);
+	if (strcmp(e->kind, "master") == 0)
+		fprintf(to, "%sepoch %" PRIu64, ftell(to) > 0 ? " " : "", e->epoch);
+	word_write(to, "by ", e->operator_name);
+	word_write(to, "", e->text[0] != '\0' || !e->has_alarm ? e->text : e->alarm.text);
 }
 
 static bool event_row(struct table *t, struct labels *l, const struct wire_event *e)
@@ -75,8 +75,7 @@ static bool event_row(struct table *t, struct labels *l, const struct wire_event
 	table_text(t, 1, e->kind);
 	table_severity(t, 2, e->has_alarm ? e->alarm.severity : "");
 	table_text(t, 3, about);
-	table_format(t, 4, "%u.%" PRIu64, e->origin, e->number);
-	table_text(t, 5, details);
+	table_text(t, 4, details);
 	free(details);
 	return true;
 }
@@ -192,7 +191,7 @@ enum cli_exit verb_event_list(struct session *s, char **args, int n_args)
 	if (result == CLI_DONE && l.json != NULL)
 		result = json_print(json_of_listing(&l), session_out(s), session_err(s));
 	if (result == CLI_DONE) {
-		labels_say_silent(&l.labels, l.silent.ids, l.silent.n);
+		labels_say_silent(&l.labels, true, l.silent.ids, l.silent.n);
 		resume_say(s, l.after);
 	}
 	free(l.after);
@@ -229,7 +228,9 @@ static bool notice_print(struct following *f, const struct wire_event_notice *n)
 	table_row(f->table);
 	table_text(f->table, 0, "-");
 	table_text(f->table, 1, n->kind);
+	table_text(f->table, 2, "-");
 	table_text(f->table, 3, label);
+	table_text(f->table, 4, "-");
 	return table_print(f->table);
 }
 

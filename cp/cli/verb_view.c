@@ -241,7 +241,7 @@ enum cli_exit verb_view(struct session *s, char **args, int n_args)
 	if (result == CLI_DONE) {
 		v.pages.labels.status = v.status;
 		v.pages.labels.is_asked = true;
-		labels_say_silent(&v.pages.labels, v.pages.silent.ids, v.pages.silent.n);
+		labels_say_silent(&v.pages.labels, is_stored, v.pages.silent.ids, v.pages.silent.n);
 	}
 	free(v.elements);
 	pages_free(&v.pages);

@@ -158,6 +158,7 @@ void member_tell_state(struct cluster *c)
 		core_log(is_alive ? CORE_INFO : CORE_WARNING, "cluster: data plane %s server=%u",
 			 is_alive ? "alive" : "silent", c->self);
 		c->is_dp_alive = is_alive;
+		c->self_member->was_well |= is_alive;
 		c->is_replan_wanted = true;
 		c->is_urgent = true;
 	}
@@ -290,6 +291,7 @@ static void beat_note(struct cluster *c, struct member *m, const struct beat_hea
 	m->boot = heard->boot;
 	m->heard_ms = core_now_ms();
 	m->said = *said;
+	m->was_well |= said->is_dp_alive;
 	if (is_new_life)
 		replica_peer(c, heard->from, heard->boot);
 }
@@ -382,6 +384,13 @@ bool member_is_acting(const struct cluster *c)
 bool member_is_followed(const struct cluster *c, uint16_t from, uint64_t epoch)
 {
 	return election_master(&c->election) == from && election_epoch(&c->election) == epoch;
+}
+
+bool member_is_well(const struct cluster *c, const struct member *m)
+{
+	if (m == c->self_member)
+		return c->is_dp_alive;
+	return m->said.is_dp_alive && member_state(c, m) != DETECTOR_FAILED;
 }
 
 enum detector_state member_state(const struct cluster *c, const struct member *m)

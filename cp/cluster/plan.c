@@ -159,14 +159,11 @@ static uint32_t living_servers(const struct cluster *c, struct ownership_server 
 {
 	for (uint32_t i = 0; i < c->n_members; i++) {
 		const struct member *m = &c->members[i];
-		bool is_self = m == c->self_member;
 
 		servers[i] = (struct ownership_server){
 			.id = m->conf->id,
 			.weight = 1,
-			.is_alive = is_self ? c->is_dp_alive
-					    : m->said.is_dp_alive &&
-						      member_state(c, m) != DETECTOR_FAILED,
+			.is_alive = member_is_well(c, m),
 			.is_drained = registry_is_drained(c->registry, m->conf->id),
 		};
 	}
@@ -183,20 +180,16 @@ static bool is_anybody_unknown(const struct cluster *c)
 	return false;
 }
 
-/* Is this the first placement of all, and still worth waiting for a server that is not well yet? */
-static bool is_first_plan_early(const struct cluster *c, const struct ownership_map *map,
-				uint64_t now_ms)
+/* Soon after this server's own start: is there one that was not well since? After an outage of all
+ * of them they come up one after the other, and whoever comes first would get all cells, and keep
+ * them.
+ */
+static bool is_plan_early(const struct cluster *c, uint64_t now_ms)
 {
-	struct ownership_server servers[CLUSTER_SERVERS_MAX];
-	uint32_t n = living_servers(c, servers);
-	bool is_anybody_away = false;
-
-	for (uint32_t i = 0; i < map->n_cells; i++)
-		if (map->cells[i].owner != 0)
-			return false;
-	for (uint32_t i = 0; i < n; i++)
-		is_anybody_away |= !servers[i].is_alive;
-	return is_anybody_away && now_ms - c->started_ms < CLUSTER_FIRST_PLAN_MS;
+	for (uint32_t i = 0; i < c->n_members; i++)
+		if (!c->members[i].was_well)
+			return now_ms - c->started_ms < CLUSTER_FIRST_PLAN_MS;
+	return false;
 }
 
 /* The rows of 'next' that differ from what was applied, in as many entries as they need. */
@@ -244,7 +237,7 @@ static void cells_plan(struct cluster *c, uint64_t now_ms)
 	struct ownership_plan plan;
 	int err;
 
-	if (is_anybody_unknown(c) || is_first_plan_early(c, registry_map(c->registry), now_ms))
+	if (is_anybody_unknown(c) || is_plan_early(c, now_ms))
 		return; /* the wish for a plan stays */
 	err = cellmap_copy(&next, registry_map(c->registry));
 	if (err == 0) {

@@ -257,7 +257,9 @@ void replica_follow(struct cluster *c, const struct registry_effects *effects)
 		if (c->listener.event != NULL)
 			c->listener.event(c->listener.user, &effects->events[i]);
 	}
-	if ((effects->is_map_changed || effects->is_inventory_changed) &&
+	/* What is passed through while catching up nobody must act on: a cell that was ours once
+	 * would count as one whose memory we hold. */
+	if ((effects->is_map_changed || effects->is_inventory_changed) && !c->is_reconcile_wanted &&
 	    c->listener.changed != NULL)
 		c->listener.changed(c->listener.user);
 }

@@ -39,8 +39,8 @@
 #define CLUSTER_UPKEEP_MS    100 /* lease word, data plane's beat, what is due */
 #define CLUSTER_LEASE_MS     1000
 #define CLUSTER_DP_SILENT_MS 1000
-/* How long cells that never had an owner wait for all servers: whoever comes first would get them
- * all, and keep them. */
+/* How long after its own start a master waits with moving cells for servers that were not well yet.
+ */
 #define CLUSTER_FIRST_PLAN_MS	 10000
 #define CLUSTER_STATE_WRITES_MAX 4 /* under way; then what is committed waits to be applied */
 
@@ -53,6 +53,7 @@ struct member {
 	uint32_t boot; /* 0: not heard yet */
 	uint64_t heard_ms;
 	struct beat_state said;
+	bool was_well;		  /* since this server started: it lived, and its data plane */
 	bool is_failed_on_record; /* the newest entry about it says so */
 
 	char refusal[64];		/* why it did not take entries, as it said last */
@@ -210,6 +211,7 @@ bool member_is_started(const struct cluster *c); /* its boot is on disk */
 bool member_is_acting(const struct cluster *c);	 /* master, with a lease at this moment */
 /* Is 'from' the master of this server's present epoch? */
 bool member_is_followed(const struct cluster *c, uint16_t from, uint64_t epoch);
+bool member_is_well(const struct cluster *c, const struct member *m); /* may own cells */
 enum detector_state member_state(const struct cluster *c, const struct member *m);
 enum election_role member_role(const struct cluster *c, const struct member *m);
 void member_probe_handler(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user);

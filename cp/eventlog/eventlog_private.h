@@ -73,7 +73,9 @@ int record_copy_event(struct memory_page *p, const struct wire_event *from, stru
 
 /* ---- place.c ---- */
 
-bool place_has(const struct eventlog_place *p, uint32_t origin, uint64_t number);
+/* Was it told? Then with which others in one run. */
+bool place_find(const struct eventlog_place *p, uint32_t origin, uint64_t number, uint64_t *first,
+		uint64_t *last);
 /* Everything of the origin up to this number counts as told. */
 void place_raise(struct eventlog_place *p, uint32_t origin, uint64_t number);
 

@@ -337,16 +337,20 @@ uint64_t eventlog_place_mark(const struct eventlog_place *p, uint16_t origin)
 	return 0;
 }
 
-bool place_has(const struct eventlog_place *p, uint32_t origin, uint64_t number)
+bool place_find(const struct eventlog_place *p, uint32_t origin, uint64_t number, uint64_t *first,
+		uint64_t *last)
 {
 	for (uint32_t i = 0; i < p->n_origins; i++) {
 		const struct origin *o = &p->origins[i];
-		uint32_t at;
+		uint32_t at = run_at(o, number);
 
 		if (o->id != origin)
 			continue;
-		at = run_at(o, number);
-		return number <= o->mark || (at < o->n_runs && o->runs[at].first <= number);
+		if (number > o->mark && (at == o->n_runs || o->runs[at].first > number))
+			return false;
+		*first = number <= o->mark ? 0 : o->runs[at].first;
+		*last = number <= o->mark ? o->mark : o->runs[at].last;
+		return true;
 	}
 	return false;
 }

@@ -19,7 +19,7 @@ struct source {
 	uint32_t origin;
 	uint64_t at; /* last one looked at; downwards: the lowest one */
 	uint32_t looks_left;
-	bool is_over, has_failed;
+	bool is_over, has_failed, is_behind_run;
 	struct wire_event *chunk; /* room for CHUNK */
 	size_t *chunk_bytes;
 	uint32_t head, n;
@@ -92,34 +92,46 @@ static bool see(void *user, const struct wire_event *e)
 {
 	struct source *s = user;
 	struct pager *p = s->pager;
+	uint64_t first, last;
 
 	s->at = e->number;
 	s->looks_left--;
-	if (!place_has(p->place, s->origin, e->number)) {
-		if (!is_asked(p->q, e))
-			leave_out(s, e);
-		else if (record_copy_event(p->page, e, &s->chunk[s->n], &s->chunk_bytes[s->n]) < 0)
-			s->has_failed = true;
-		else
-			s->n++;
+	if (place_find(p->place, s->origin, e->number, &first, &last)) {
+		s->at = p->q->is_newest ? first : last;
+		s->is_behind_run = true; /* go on there: what was told must not use up the looks */
+		return false;
 	}
+	if (!is_asked(p->q, e))
+		leave_out(s, e);
+	else if (record_copy_event(p->page, e, &s->chunk[s->n], &s->chunk_bytes[s->n]) < 0)
+		s->has_failed = true;
+	else
+		s->n++;
 	return !s->has_failed && s->n < CHUNK && s->looks_left > 0;
+}
+
+static int read_chunk(struct source *s)
+{
+	struct pager *p = s->pager;
+
+	s->is_behind_run = false;
+	if (!p->q->is_newest)
+		return read_events(s, s->at, UINT64_MAX, false, see, s);
+	return read_events(s, eventlog_place_mark(p->place, (uint16_t)s->origin), s->at - 1, true,
+			   see, s);
 }
 
 /* Nothing, when there is no more or too much was looked at. */
 static int refill(struct source *s)
 {
-	const struct wire_event_query *q = s->pager->q;
-	int err;
+	int err = 0;
 
 	s->head = s->n = 0;
 	if (s->is_over || s->looks_left == 0)
 		return 0;
-	if (q->is_newest)
-		err = read_events(s, eventlog_place_mark(s->pager->place, (uint16_t)s->origin),
-				  s->at - 1, true, see, s);
-	else
-		err = read_events(s, s->at, UINT64_MAX, false, see, s);
+	do
+		err = read_chunk(s);
+	while (err == 0 && s->is_behind_run && s->n < CHUNK && s->looks_left > 0);
 	if (err == 0 && s->has_failed)
 		err = -ENOMEM;
 	s->is_over = s->n < CHUNK && s->looks_left > 0;

@@ -171,21 +171,38 @@ static void client_gone(void *user)
 	end(user);
 }
 
+/* A watch that begins now counts everything as told that this server holds. */
+static int place_now(struct watcher *w)
+{
+	const struct wire_event_query newest = {
+		.after = "", .element = "", .cell = "", .is_newest = true, .limit = 1};
+	struct memory_page *page;
+	struct wire_event_list list;
+	int err = eventlog_query(w->f->cfg.eventlog, &newest, &page, &list);
+
+	if (err == 0)
+		err = eventlog_place_create(&w->place, cluster_view(w->f->cfg.cluster)->self,
+					    list.resume);
+	memory_page_free(page);
+	return err;
+}
+
 static int begin(struct watcher *w)
 {
 	const char *resume = w->request->resume;
-	int err = eventlog_place_create(&w->place, cluster_view(w->f->cfg.cluster)->self, resume);
+	int err;
 
-	if (err < 0)
-		return err;
-	if (!w->request->is_local && !branches_add(w))
-		return -ENOMEM;
-	w->phase = w->request->is_local ? WATCH_CATCHING_UP : WATCH_REPLAYING;
-	if (resume[0] == '\0') {
-		eventlog_place_now(w->place, w->f->cfg.eventlog);
-		w->phase = WATCH_LIVE;
-	}
-	return 0;
+	if (resume[0] == '\0')
+		err = place_now(w);
+	else
+		err = eventlog_place_create(&w->place, cluster_view(w->f->cfg.cluster)->self,
+					    resume);
+	if (err == 0 && !w->request->is_local && !branches_add(w))
+		err = -ENOMEM;
+	w->phase = resume[0] == '\0'	  ? WATCH_LIVE
+		   : w->request->is_local ? WATCH_CATCHING_UP
+					  : WATCH_REPLAYING;
+	return err;
 }
 
 /* Takes the request, when it returns 0. */

@@ -17,7 +17,8 @@
 #define TEXT_BYTES_MAX 1024
 
 struct ack {
-	struct peered *peered;
+	struct peered *peered; /* NULL: it ended before this was stored */
+	uint16_t self;
 	struct rpc_call *call;
 	struct wire_ack_alarm_request *request;
 	char made_id[COMMAND_ID_BYTES];
@@ -49,7 +50,7 @@ static void reply(struct ack *a, uint64_t number, bool is_repeat, bool is_degrad
 				       .is_degraded = is_degraded,
 				       .why = "",
 				       .n_changed = 1,
-				       .answered_by = a->peered->self,
+				       .answered_by = a->self,
 				       .index = number,
 			       });
 	ack_free(a);
@@ -68,16 +69,27 @@ static void answer(struct ack *a, uint64_t number, bool is_repeat, bool is_degra
 static void stored(void *user, uint64_t number, bool is_degraded)
 {
 	struct ack *a = user, *same, *next;
-	struct ack **link = &a->peered->acks;
+	struct ack **link = a->peered == NULL ? NULL : &a->peered->acks;
 
-	while (*link != a)
+	while (link != NULL && *link != a)
 		link = &(*link)->next;
-	*link = a->next;
+	if (link != NULL)
+		*link = a->next;
 	for (same = a->same; same != NULL; same = next) {
 		next = same->same;
 		answer(same, number, true, is_degraded);
 	}
 	answer(a, number, false, is_degraded);
+}
+
+void ack_leave_all(struct peered *p)
+{
+	while (p->acks != NULL) {
+		struct ack *a = p->acks;
+
+		p->acks = a->next;
+		a->peered = NULL;
+	}
 }
 
 /* True: it waits already, and this one waits with it. */
@@ -242,21 +254,8 @@ static void owner_failed(struct peered *p, struct rpc_call *call, void *matter,
 			 enum rpc_status status, const char *why)
 {
 	const struct ack *a = matter;
-	char text[WHY_BYTES];
 
-	switch (status) {
-	case RPC_INVALID_ARGUMENT:
-	case RPC_NOT_FOUND:
-	case RPC_RESOURCE_EXHAUSTED:
-		rpc_call_fail(call, status, why);
-		break;
-	case RPC_FAILED_PRECONDITION: /* it has not begun */
-		snprintf(text, sizeof(text), "the alarm's cell is moving (%s)", why);
-		rpc_call_fail(call, RPC_UNAVAILABLE, text);
-		break;
-	default:
-		command_unknown(call, &a->request->command, why);
-	}
+	command_failed(call, &a->request->command, status, why, "the alarm's cell is moving");
 }
 
 static void forward_to_owner(struct ack *a, const struct ownership_cell *cell)
@@ -341,6 +340,7 @@ void ack_alarm(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user
 		return;
 	}
 	a->peered = user;
+	a->self = cluster_view(a->peered->cfg.cluster)->self;
 	a->call = call;
 	if (wire_ack_alarm_request_unpack(bytes, n, &a->request) < 0) {
 		ack_fail(a, RPC_INVALID_ARGUMENT, "this is no acknowledgement");

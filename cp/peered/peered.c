@@ -78,7 +78,6 @@ int peered_create(struct peered **out, const struct peered_config *cfg)
 	if (p == NULL)
 		return -ENOMEM;
 	p->cfg = *cfg;
-	p->self = cluster_view(cfg->cluster)->self;
 	init_lists(p);
 	init_methods(p);
 	*out = p;
@@ -100,5 +99,7 @@ const struct ownership_cell *peered_cell_of(struct peered *p, uint64_t element)
 
 void peered_destroy(struct peered *p)
 {
+	if (p != NULL)
+		ack_leave_all(p);
 	free(p);
 }

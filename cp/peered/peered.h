@@ -41,8 +41,9 @@ const struct rpc_method *peered_methods(struct peered *p, uint32_t *n);
 /* The cluster as GetStatus tells it; for checkpoint_config.status, 'user' is the struct peered.
  * '*page' owns what it points to, and is written whatever is returned. -ENOMEM. */
 int peered_status(void *user, struct memory_page **page, struct wire_status *out);
-/* After the rpc server, which sends clients elsewhere, and then the rpc client, the event log, the
- * standby and the cluster, which end what waits for them, were destroyed. Takes NULL. */
+/* After the rpc server, which sends clients elsewhere, and then the rpc client, which ends what
+ * waits for peers, were destroyed. What waits for the event log or the cluster is answered when
+ * those end. Takes NULL. */
 void peered_destroy(struct peered *p);
 
 #endif

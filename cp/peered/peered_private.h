@@ -13,7 +13,6 @@ struct ack;
 
 struct peered {
 	struct peered_config cfg;
-	uint16_t self; /* also when the cluster has ended */
 	struct rpc_method methods[PEERED_METHODS];
 	struct stored stored;
 	struct fanout_source store;
@@ -27,6 +26,8 @@ void status_get_stored(struct rpc_call *call, const uint8_t *bytes, size_t n, vo
 void element_get(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user);
 void dp_stats_get(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user);
 void events_list(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user);
+/* Those that wait are answered when whoever stores them ends. */
+void ack_leave_all(struct peered *p);
 void ack_alarm(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user);
 void order_import(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user);
 void order_adopt(struct rpc_call *call, const uint8_t *bytes, size_t n, void *user);
@@ -68,6 +69,10 @@ void command_reply(struct rpc_call *call, const struct wire_command_reply *reply
 void command_complete(struct wire_command *c, char room[COMMAND_ID_BYTES]);
 /* The call fails, and whether the command was done is not known. */
 void command_unknown(struct rpc_call *call, const struct wire_command *c, const char *why);
+/* Whom it was sent to gave no answer to give on. 'not_begun': what it means that this server
+ * refuses to decide. */
+void command_failed(struct rpc_call *call, const struct wire_command *c, enum rpc_status status,
+		    const char *why, const char *not_begun);
 /* Is this a name that an operator may give? NULL: yes; else what is wrong with it. */
 const char *command_name_fault(const char *name, size_t bytes_max);
 

@@ -358,7 +358,8 @@ void standby_send(struct standby *s, const char *cell, const struct wire_replica
 {
 	struct standby_cell *c = standby_cell(s, cell);
 	struct standby_item like = {.done = done, .user = user};
-	int err = c == NULL ? -ENOMEM : is_sender(c) && !is_away(c) ? 0 : -EHOSTDOWN;
+	uint32_t n = records->n_alarms + records->n_elements + records->n_notes + records->n_events;
+	int err = c == NULL || n == 0 ? -ENOMEM : is_sender(c) && !is_away(c) ? 0 : -EHOSTDOWN;
 
 	if (err == 0)
 		err = sender_queue(c, records, &like);

@@ -56,7 +56,8 @@ int standby_create(struct standby **out, const struct standby_config *cfg);
 /* Sends the records to the standby of their cell ('cell' and 'token' of the request are set here).
  * 'done' (may be NULL) runs once, also from inside this call: stored at the standby, or
  * 'is_degraded': there is none that could store it, or it did not answer in STANDBY_WAIT_MS and
- * gets a whole copy later, so with what no memory was left for. */
+ * gets a whole copy later. So it does when no memory was left: here, or, for the caller, to fill in
+ * any record. */
 #define STANDBY_WAIT_MS	      1000
 #define STANDBY_IDLE_MS	      2000
 #define STANDBY_SURE_MS	      6000

@@ -177,11 +177,12 @@ class Job:
         self.claim("every element is shown by its owner, whoever is asked", not wrong and forwarded > 0,
                    f"{forwarded} of {len(self.lab.servers) * len(self.lab.elements)} requests forwarded, once each")
         drawn = {"Peered": {}, "Federated": {}}
+        names = {f"{s.client}:7400": s.name for s in self.lab.servers}
         for _ in range(DRAWS):
             for words in (("status",), ("element", "list")):
                 said = self.lab.bellctl("-v", *words)[2]
                 for service, server in DRAWN.findall(said)[-1:]:
-                    drawn[service][server] = drawn[service].get(server, 0) + 1
+                    drawn[service][names[server]] = drawn[service].get(names[server], 0) + 1
         self.facts["drawn_by_service"] = drawn
         self.claim("for each service a server was drawn each time, and not always the same",
                    all(sum(d.values()) == DRAWS and len(d) > 1 for d in drawn.values()), drawn)

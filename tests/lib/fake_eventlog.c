@@ -173,6 +173,8 @@ static void end_list(struct eventlog *l, const struct wire_event_query *q, const
 	for (uint32_t i = 0; (!list->is_more || q->is_newest) && i < l->n; i++)
 		if (l->events[i]->origin == 0 || l->events[i]->origin == l->self)
 			eventlog_place_take(place, l->events[i], l->self);
+		else if (q->is_newest)
+			eventlog_place_take(place, l->events[i], (uint16_t)l->events[i]->origin);
 	eventlog_place_token(place, token);
 	eventlog_place_free(place);
 	list->resume = token;
@@ -221,14 +223,6 @@ int eventlog_query(struct eventlog *l, const struct wire_event_query *q, struct 
 	free(found);
 	end_list(l, q, after, *page, list);
 	return 0;
-}
-
-void eventlog_place_now(struct eventlog_place *p, struct eventlog *l)
-{
-	for (uint32_t i = 0; i < l->n; i++)
-		eventlog_place_take(p, l->events[i],
-				    l->events[i]->origin == 0 ? l->self
-							      : (uint16_t)l->events[i]->origin);
 }
 
 void eventlog_follow(struct eventlog *l, struct eventlog_follower *f)

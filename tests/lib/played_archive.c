@@ -17,14 +17,14 @@ struct row {
 struct archive_batch {
 	struct archive_batch *next;
 	struct row *rows;
-	size_t n_rows;
+	size_t n_rows, room;
 	void (*done)(void *user);
 	void *user;
 };
 
 struct archive {
 	struct row *rows;
-	size_t n_rows;
+	size_t n_rows, room;
 	struct archive_batch *waiting, **end;
 	uint64_t number;
 	uint32_t n_to_refuse, n_waiting;
@@ -89,6 +89,16 @@ static bool is_at(const struct archive *a, size_t at, const struct row *key)
 
 /* ---- Writing ---- */
 
+static void make_room(struct row **rows, size_t n, size_t *room)
+{
+	if (n < *room)
+		return;
+	*room = *room == 0 ? 16 : 2 * *room;
+	*rows = reallocarray(*rows, *room, sizeof(**rows));
+	if (*rows == NULL)
+		abort();
+}
+
 struct archive_batch *archive_batch(struct archive *a)
 {
 	return calloc(1, sizeof(struct archive_batch));
@@ -96,9 +106,7 @@ struct archive_batch *archive_batch(struct archive *a)
 
 static struct row *add(struct archive_batch *b, enum kind kind)
 {
-	b->rows = reallocarray(b->rows, b->n_rows + 1, sizeof(*b->rows));
-	if (b->rows == NULL)
-		abort();
+	make_room(&b->rows, b->n_rows, &b->room);
 	b->rows[b->n_rows] = (struct row){.kind = kind};
 	return &b->rows[b->n_rows++];
 }
@@ -240,9 +248,7 @@ static void apply(struct archive *a, struct row *r)
 	}
 	if (r->value == NULL)
 		return;
-	a->rows = reallocarray(a->rows, a->n_rows + 1, sizeof(*a->rows));
-	if (a->rows == NULL)
-		abort();
+	make_room(&a->rows, a->n_rows, &a->room);
 	memmove(&a->rows[at + 1], &a->rows[at], (a->n_rows - at) * sizeof(*a->rows));
 	a->rows[at] = *r;
 	a->n_rows++;

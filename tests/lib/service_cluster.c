@@ -142,15 +142,25 @@ void service_cluster_alarm(struct service_cluster *c, uint16_t id, const struct 
 					   .time_ns = e.time_ns,
 					   .kind = alarm_event_name(e.kind),
 					   .has_alarm = true};
+		const struct ownership_cell *cell;
+		struct wire_stored_alarm stored;
 		struct memory_page *page;
 		struct fedmem_alarm alarm;
 
 		assert_int_equal(fedmem_alarm_read(s->played.fm, e.alarm, &alarm), 0);
-		if (memory_alarm(s->played.memory, &alarm, &page, &event.alarm) == 0) {
+		cell = cluster_cell(
+			s->played.cluster,
+			inventory_find_id(s->played.inventory, alarm.element_id)->region);
+		if (cell->owner == id && cell->token.generation == alarm.token.generation) {
+			page = memory_page_create();
+			memory_stored_alarm(&alarm, cell, e.time_ns, &stored);
+			assert_int_equal(memory_from_store_alarm(s->played.memory, page, &stored,
+								 NULL, &event.alarm),
+					 0);
 			event.number = fake_eventlog_next(s->eventlog);
 			fake_eventlog_put(s->eventlog, &event);
+			memory_page_free(page);
 		}
-		memory_page_free(page);
 		fedmem_event_release(s->played.fm, e.number);
 	}
 }

@@ -38,7 +38,7 @@ static void dp_turn(struct bed_server *s)
 	if (s->is_dp_stopped)
 		return;
 	fedmem_dp_beat(s->played.writer, core_now_ns());
-	if (version != 0 && version != s->followed) {
+	if (version != 0 && version != s->followed && !s->is_dp_behind) {
 		assert_int_equal(fedmem_cells_get(fm, cells, PLAYED_REGIONS, &n, &version), 0);
 		assert_int_equal(apply_cells(s->apply, cells, n), 0);
 		s->followed = version;

@@ -35,6 +35,7 @@ struct bed_server {
 	struct fedmem_cell cells[PLAYED_REGIONS];
 	uint32_t followed;
 	bool is_dp_stopped;
+	bool is_dp_behind; /* it runs, and has not looked at its cells yet */
 
 	uint64_t n_events; /* of its own, numbered from 1 */
 	uint32_t n_done, n_degraded;

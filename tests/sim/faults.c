@@ -85,6 +85,7 @@ void faults_strike(struct sim *s)
 	uint32_t i = (uint32_t)sim_random(s, s->n_nodes), what = (uint32_t)sim_random(s, FAULT_N),
 		 k;
 	uint64_t until_us = s->now_us + 1000 * (1 + sim_random(s, sim_chance(s, 30) ? 1500 : 300));
+	bool is_wide = sim_chance(s, 25);
 	struct sim_node *n = &s->nodes[i];
 
 	if ((s->faults >> what & 1) == 0)
@@ -92,6 +93,10 @@ void faults_strike(struct sim *s)
 	switch ((enum fault)what) {
 	case FAULT_CRASH:
 		crash(s, i);
+		/* One cause, several servers. */
+		for (k = 0; k < s->n_nodes && is_wide; k++)
+			if (sim_chance(s, 60))
+				crash(s, k);
 		break;
 	case FAULT_PAUSE:
 		n->paused_until_us = until_us;

@@ -73,7 +73,7 @@ static void an_element_is_adopted(void **state)
 	json_decref(m);
 	assert_int_equal(bed_run(&bed, "element adopt 2001:db8::309 --name stray --region west"),
 			 CLI_DONE);
-	assert_string_equal(bed.commands[1].said, "0|stray||west|3.9");
+	assert_string_equal(bed.commands[1].said, "0|stray|unknown|west|3.9");
 	assert_out("adopted, id 77, said by gamma(3)\n");
 }
 

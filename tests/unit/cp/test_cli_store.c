@@ -152,9 +152,9 @@ static void a_limit_ends_the_log_and_its_token_goes_on_there(void **state)
 static void events_are_told_in_words(void **state)
 {
 	assert_int_equal(bed_run(&bed, "event list"), CLI_DONE);
-	assert_out("\n2023-11-14T22:13:20.000Z master - gamma(3) 0.1 epoch 4\n");
-	assert_out(" acknowledged critical core-1 2.2 link-down if 7 by ann on my");
-	assert_out(" cell_moved - north 0.3 gamma(3) -> alpha(1)\n");
+	assert_out("\n2023-11-14T22:13:20.000Z master - gamma(3) epoch 4\n");
+	assert_out(" acknowledged critical core-1 link-down if 7 by ann on my");
+	assert_out(" cell_moved - north gamma(3) -> alpha(1)\n");
 	assert_null(strchr(bed.out, '\x1b'));
 	assert_int_equal(bed_run(&bed, "event list --kind master,cell_moved"), CLI_DONE);
 	assert_int_equal(n_lines(bed.out), 1); /* the server was told of the kinds */

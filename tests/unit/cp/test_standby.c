@@ -101,32 +101,19 @@ static void a_repeat_after_a_lost_answer_doubles_nothing(void **state)
 	assert_int_equal(standby_bed_events(*state, 2, 1), 1);
 }
 
-struct made {
-	struct cluster *c;
-	uint32_t n;
-};
-
-static bool is_made(void *user)
-{
-	const struct made *m = user;
-
-	return fake_calls_made(m->c, 2) > m->n;
-}
-
 static void what_is_sent_again_stays_ahead_of_what_came_meanwhile(void **state)
 {
-	struct made made = {server(state, 1)->played.cluster, 0};
+	struct bed_server *owner = server(state, 1), *standby = server(state, 2);
 
-	made.n = fake_calls_made(made.c, 2);
-	fake_calls_fate(made.c, 2, FAKE_CALLS_FAIL);
+	fake_calls_fate(owner->played.cluster, 2, FAKE_CALLS_LOSE_ANSWER);
+	fake_archive_hold(standby->archive, true);
 	standby_bed_alarm(*state, 1, 10, "port 1", FEDMEM_MAJOR);
-	standby_bed_wait(*state, is_made, &made);
+	standby_bed_wait(*state, is_archive_waited_for, standby);
 	standby_bed_alarm(*state, 1, 10, "port 1", FEDMEM_CLEARED);
-	made.n++;
-	standby_bed_wait(*state, is_made, &made);
-	fake_calls_fate(made.c, 2, FAKE_CALLS_GO);
-	standby_bed_wait(*state, all_done, server(state, 1));
-	assert_int_equal(server(state, 1)->n_degraded, 0);
+	fake_calls_fate(owner->played.cluster, 2, FAKE_CALLS_GO);
+	fake_archive_hold(standby->archive, false);
+	standby_bed_wait(*state, all_done, owner);
+	assert_int_equal(owner->n_degraded, 0);
 	standby_bed_assert_same(*state, 1, 2, "r0");
 }
 
@@ -448,6 +435,20 @@ static void what_waits_at_the_end_is_told_so_once(void **state)
 	assert_int_equal(server(state, 1)->n_degraded, 20);
 }
 
+static void what_no_memory_was_left_for_comes_with_a_copy(void **state)
+{
+	played_alarm(&server(state, 1)->played, &(struct played_alarm){.element = 10,
+								       .token = first,
+								       .type = "link",
+								       .resource = "port 1",
+								       .severity = FEDMEM_MAJOR});
+	standby_send(server(state, 1)->standby, "r0", &(struct wire_replicate_request){0}, NULL,
+		     NULL);
+	assert_false(standby_is_whole(server(state, 1)->standby, "r0"));
+	standby_bed_wait_whole(*state, 1, "r0");
+	standby_bed_assert_same(*state, 1, 2, "r0");
+}
+
 static void what_waits_is_bounded(void **state)
 {
 	static char text[4000];
@@ -502,6 +503,7 @@ int main(void)
 		T(a_token_that_is_not_known_yet_is_waited_for),
 		T(without_a_standby_it_is_said_at_once),
 		T(what_waits_at_the_end_is_told_so_once),
+		T(what_no_memory_was_left_for_comes_with_a_copy),
 		T(what_waits_is_bounded),
 	};
 

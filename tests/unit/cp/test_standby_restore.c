@@ -482,11 +482,12 @@ static void a_standby_that_was_cut_off_for_long_says_so(void **state)
 
 static void an_owner_that_has_nothing_to_say_keeps_its_standby_sure(void **state)
 {
-	uint64_t since_ms = core_now_ms();
+	uint64_t since_ms;
 	char *were;
 
 	history(state);
 	were = standby_bed_memory(*state, 1, "r0");
+	since_ms = core_now_ms();
 	standby_bed_wait(*state, is_silent_for_long, &since_ms);
 	fail_over(state, 1, 2, 3, second);
 	standby_bed_wait_restored(*state, 2, 1);
@@ -543,6 +544,21 @@ static void a_data_plane_that_is_away_is_waited_for(void **state)
 	assert_restored(state, were, 2);
 }
 
+static void nothing_is_put_in_before_the_worker_follows_the_map(void **state)
+{
+	char *were;
+
+	history(state);
+	were = standby_bed_memory(*state, 1, "r0");
+	server(state, 2)->is_dp_behind = true;
+	fail_over(state, 1, 2, 3, second);
+	standby_bed_turn(*state, 50);
+	assert_int_equal(fedmem_injects_pushed(server(state, 2)->played.fm), 0);
+	server(state, 2)->is_dp_behind = false;
+	standby_bed_wait_restored(*state, 2, 1);
+	assert_restored(state, were, 2);
+}
+
 static void a_cell_that_is_lost_again_is_given_up(void **state)
 {
 	char *were;
@@ -587,6 +603,7 @@ int main(void)
 		T(the_newest_of_each_record_counts),
 		T(a_cell_that_nobody_had_is_there_at_once),
 		T(a_data_plane_that_is_away_is_waited_for),
+		T(nothing_is_put_in_before_the_worker_follows_the_map),
 		T(a_cell_that_is_lost_again_is_given_up),
 	};
 
