@@ -6,6 +6,9 @@
 
 /* When a page cannot be made now: the memory of a data plane that is away, or no memory at all. */
 #define PAGE_RETRY_MS 500
+/* Of events that a copy brings along, and that are looked at for them: some milliseconds. */
+#define OWED_EVENTS 1000
+#define OWED_LOOKS  4000
 
 /* '-ENOENT': the map says something else by now. */
 static int read_page(struct standby_cell *c, struct page *p, uint64_t after, uint64_t element)
@@ -66,6 +69,45 @@ static int page_queue(struct standby_cell *c, const struct page *p)
 	return 0;
 }
 
+/* Events that the standby lacks: the newest of those since it last had all of them. */
+struct owed {
+	struct standby_cell *c;
+	uint32_t n_looks, n_queued;
+	int err;
+};
+
+static bool see_owed(void *user, const struct wire_event *e)
+{
+	struct owed *o = user;
+	struct wire_event one = *e;
+	const struct wire_replicate_request m = {.events = &one, .n_events = 1};
+
+	if (strcmp(e->cell, o->c->name) == 0) {
+		o->err = sender_queue(o->c, &m, &(struct standby_item){.event = e->number});
+		o->n_queued++;
+	}
+	return o->err == 0 && ++o->n_looks < OWED_LOOKS && o->n_queued < OWED_EVENTS;
+}
+
+static void owed_queue(struct standby_cell *c)
+{
+	struct owed o = {.c = c};
+	uint64_t from = c->event_owed;
+
+	if (from == UINT64_MAX)
+		return;
+	c->event_owed = UINT64_MAX;
+	archive_events(c->s->cfg.archive, c->s->self, from - 1, UINT64_MAX, true, see_owed, &o);
+	if (o.err != 0)
+		sender_owe(c, from);
+	if (o.n_queued > 0)
+		core_log(CORE_INFO, "standby: events sent anew cell=%s standby=%u events=%u%s",
+			 c->name, c->standby, o.n_queued,
+			 o.n_queued == OWED_EVENTS || o.n_looks == OWED_LOOKS
+				 ? " older ones are here alone"
+				 : "");
+}
+
 static void page_make(struct standby_cell *c)
 {
 	struct page p;
@@ -101,6 +143,7 @@ void copy_tick(struct standby_cell *c)
 		c->boot = to->boot;
 		c->copy_after = 0;
 		c->is_copy_begun = c->is_page_queued = c->is_all_queued = false;
+		owed_queue(c);
 	}
 	if (c->copy == COPY_RUNNING && !c->is_page_queued && !c->is_all_queued)
 		page_make(c);

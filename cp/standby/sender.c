@@ -21,10 +21,17 @@ struct request {
 
 void sender_init(struct standby_cell *c)
 {
+	c->event_owed = UINT64_MAX;
 	c->queue.end = &c->queue.first;
 }
 
 /* ---- Items ---- */
+
+void sender_owe(struct standby_cell *c, uint64_t event)
+{
+	if (event < c->event_owed)
+		c->event_owed = event;
+}
 
 static void push(struct standby_queue *q, struct standby_item *item)
 {
@@ -48,6 +55,8 @@ static struct standby_item *pop(struct standby_queue *q)
 static void item_end(struct standby *s, struct standby_item *item, bool is_degraded)
 {
 	s->n_waiting_bytes -= item->bytes.n;
+	if (is_degraded && item->event != 0)
+		sender_owe(item->c, item->event);
 	if (item->done != NULL)
 		item->done(item->user, is_degraded);
 	wire_bytes_free(&item->bytes);
@@ -84,6 +93,7 @@ int sender_queue(struct standby_cell *c, const struct wire_replicate_request *re
 	if (item == NULL)
 		return -ENOMEM;
 	*item = *like;
+	item->c = c;
 	err = wire_replicate_request_pack(&lists, &item->bytes);
 	if (err != 0) {
 		free(item);
@@ -357,13 +367,19 @@ void standby_send(struct standby *s, const char *cell, const struct wire_replica
 		  void (*done)(void *user, bool is_degraded), void *user)
 {
 	struct standby_cell *c = standby_cell(s, cell);
-	struct standby_item like = {.done = done, .user = user};
+	struct standby_item like = {
+		.done = done,
+		.user = user,
+		.event = records->n_events > 0 ? records->events[0].number : 0,
+	};
 	uint32_t n = records->n_alarms + records->n_elements + records->n_notes + records->n_events;
 	int err = c == NULL || n == 0 ? -ENOMEM : is_sender(c) && !is_away(c) ? 0 : -EHOSTDOWN;
 
 	if (err == 0)
 		err = sender_queue(c, records, &like);
 	if (err != 0) {
+		if (c != NULL && like.event != 0)
+			sender_owe(c, like.event);
 		if (c != NULL)
 			copy_want(c);
 		if (done != NULL)

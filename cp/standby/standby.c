@@ -147,6 +147,9 @@ static void cell_follow(struct standby_cell *c, const struct ownership_cell *now
 	uint16_t self = c->s->self;
 	bool is_same = c->owner == now->owner && ownership_token_compare(c->token, now->token) == 0;
 
+	/* What this server owned before it was started may have been sent, or not. */
+	if (c->token.epoch == 0 && now->owner == self)
+		c->event_owed = 1;
 	if (is_same && c->standby == now->standby)
 		return;
 	if (!is_same && c->owner == self)

@@ -34,8 +34,10 @@ struct storing; /* receiver.c: one that is not on disk yet */
 /* The lists of a change that waits, or of a page of a whole copy. */
 struct standby_item {
 	struct standby_item *next;
+	struct standby_cell *c;
 	struct wire_bytes bytes;
 	uint64_t queued_ms;
+	uint64_t event; /* the lowest number of this server's own events in it; 0: none */
 	bool is_page, is_begin, is_end;
 	void (*done)(void *user, bool is_degraded);
 	void *user;
@@ -67,6 +69,8 @@ struct standby_cell {
 	uint64_t copy_after; /* elements up to this one are in the queue or over there */
 	uint64_t copy_ms;    /* no page before this */
 	bool is_copy_begun, is_page_queued, is_all_queued;
+	/* From this one on the standby may lack events of this server's own; UINT64_MAX: none. */
+	uint64_t event_owed;
 
 	/* Into the own archive, after a restore. */
 	bool is_storing_own, is_own_waiting;
@@ -130,6 +134,8 @@ void sender_init(struct standby_cell *c);
  */
 int sender_queue(struct standby_cell *c, const struct wire_replicate_request *records,
 		 const struct standby_item *like);
+/* The standby lacks this event of our own, and perhaps later ones. */
+void sender_owe(struct standby_cell *c, uint64_t event);
 void sender_drop_pages(struct standby_cell *c);
 void sender_tick(struct standby_cell *c, uint64_t now_ms);
 /* The cell has another owner, standby or token: what waits is done, degraded. */

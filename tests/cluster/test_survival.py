@@ -21,7 +21,7 @@ LINK_DOWN, LINK_UP = "1.3.6.1.6.3.1.1.5.3", "1.3.6.1.6.3.1.1.5.4"
 IF_INDEX = "1.3.6.1.2.1.2.2.1.1"
 STRANGER = "10.91.9.9"
 SECONDS, START_S = 15, 30
-STORM, CHANGES = 100, 9
+STORM, CHANGES = 100, 15
 
 
 class Bench:
@@ -255,7 +255,7 @@ def full_disk_is_said_and_nothing_is_lost_when_there_is_room_again(b):
     b.gamma.kill()
     archive = b.gamma.folder / "state/archive"
     with uninterrupted():
-        run("mount", "-t", "tmpfs", "-o", "size=4m", "none", archive)
+        run("mount", "-t", "tmpfs", "-o", "size=16m", "none", archive)
         b.mounts.append(archive)
     b.gamma.start()
     b.settle()
