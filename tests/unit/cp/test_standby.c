@@ -138,6 +138,20 @@ static void a_standby_that_was_away_gets_exactly_what_the_owner_has(void **state
 	fake_calls_fate(server(state, 1)->played.cluster, 2, FAKE_CALLS_GO);
 	standby_bed_wait_whole(*state, 1, "r0");
 	standby_bed_assert_same(*state, 1, 2, "r0");
+	assert_int_equal(standby_bed_events(*state, 2, 1), standby_bed_events(*state, 1, 1));
+}
+
+static void events_that_an_earlier_life_of_the_owner_sent_to_nobody_come_with_the_copy(void **state)
+{
+	fake_calls_fate(server(state, 1)->played.cluster, 2, FAKE_CALLS_FAIL);
+	standby_bed_alarm(*state, 1, 10, "port 1", FEDMEM_MAJOR);
+	standby_bed_alarm(*state, 1, 40, "port 1", FEDMEM_MAJOR);
+	standby_bed_kill(*state, 1);
+	fake_calls_fate(server(state, 1)->played.cluster, 2, FAKE_CALLS_GO);
+	standby_bed_start(*state, 1);
+	standby_bed_wait_whole(*state, 1, "r0");
+	assert_int_equal(standby_bed_events(*state, 1, 1), 2);
+	assert_int_equal(standby_bed_events(*state, 2, 1), 2);
 }
 
 static struct wire_cell_sync sync_of(void **state, uint16_t id)
@@ -492,6 +506,7 @@ int main(void)
 		T(what_is_sent_again_stays_ahead_of_what_came_meanwhile),
 		T(a_repeat_after_a_lost_answer_doubles_nothing),
 		T(a_standby_that_was_away_gets_exactly_what_the_owner_has),
+		T(events_that_an_earlier_life_of_the_owner_sent_to_nobody_come_with_the_copy),
 		T(what_the_owner_does_not_have_is_given_up_with_the_copy),
 		T(the_sync_record_says_whole_only_from_the_end_of_a_copy_on),
 		M(an_interrupted_copy_loses_no_alarm),
