@@ -102,7 +102,7 @@ void service_cluster_open(struct service_cluster *c, const struct played_config 
 	for (uint16_t id = 1; id <= SERVICE_SERVERS; id++) {
 		config.id = id;
 		played_server_open(&c->servers[id - 1].played, &config);
-		c->servers[id - 1].archive = table_archive_create();
+		c->servers[id - 1].archive = fake_archive_create(NULL);
 		c->servers[id - 1].eventlog = fake_eventlog_create(id);
 		address_of(c->servers[id - 1].address, id);
 	}
@@ -124,7 +124,7 @@ void service_cluster_close(struct service_cluster *c)
 	for (uint16_t id = 1; id <= SERVICE_SERVERS; id++) {
 		service_cluster_stop(c, id);
 		eventlog_destroy(c->servers[id - 1].eventlog);
-		archive_close(c->servers[id - 1].archive);
+		fake_archive_destroy(c->servers[id - 1].archive);
 		played_server_close(&c->servers[id - 1].played);
 	}
 	uv_run(&c->loop, UV_RUN_DEFAULT); /* only what is being closed is left in it */

@@ -13,7 +13,7 @@
 #include "cp/federated/federated.h"
 #include "cp/peered/peered.h"
 #include "cp/rpc/rpc.h"
-#include "tests/lib/table_archive.h"
+#include "tests/lib/fake_archive.h"
 #include "tests/lib/fake_eventlog.h"
 #include "tests/lib/played_server.h"
 

@@ -137,7 +137,7 @@ void standby_bed_kill(struct standby_bed *b, uint16_t id)
 	rpc_client_destroy(s->client);
 	standby_destroy(s->standby);
 	fake_calls_detach(s->played.cluster);
-	fake_archive_crash(s->archive);
+	fake_archive_kill(s->archive);
 	s->server = NULL;
 	s->client = NULL;
 	s->standby = NULL;

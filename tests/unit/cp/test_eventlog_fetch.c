@@ -96,7 +96,7 @@ static int set_up(void **state)
 	peers[0].last = 20;
 	peers[1].first = 11;
 	peers[1].last = EVENTS;
-	played_archive_lose(b.archive); /* its numbers begin at 1000 */
+	fake_archive_lose(b.archive); /* its numbers begin at 1000 */
 	return 0;
 }
 
@@ -143,7 +143,7 @@ static bool is_fetching(void)
 static void step(void)
 {
 	uv_run(&b.loop, UV_RUN_ONCE);
-	played_archive_turn(b.archive);
+	fake_archive_turn(b.archive);
 }
 
 static void new_archive_gets_back_what_the_peers_hold(void **state)
@@ -183,8 +183,8 @@ static void peer_that_does_not_answer_is_asked_again(void **state)
 static void archive_that_takes_no_more_gets_them_later(void **state)
 {
 	eventlog_bed_start(&b, true);
-	played_archive_turn(b.archive);
-	played_archive_refuse(b.archive, 2);
+	fake_archive_turn(b.archive);
+	fake_archive_refuse(b.archive, 0, 2);
 	while (is_fetching())
 		step();
 	assert_int_equal(n_stored(), EVENTS);
@@ -195,7 +195,7 @@ static void process_that_is_killed_meanwhile_goes_on(void **state)
 	eventlog_bed_start(&b, true);
 	while (n_stored() < 14)
 		step();
-	played_archive_kill(b.archive);
+	fake_archive_kill(b.archive);
 	stop();
 	assert_int_equal(rpc_client_create(&b.client, &b.loop), 0);
 	eventlog_bed_start(&b, false);

@@ -246,14 +246,14 @@ static void an_interrupted_copy_loses_no_alarm(void **state)
 
 	standby_bed_kill(*state, 2);
 	standby_bed_start(*state, 2);
-	fake_archive_limit(standby->archive, 1);
+	fake_archive_refuse(standby->archive, 1, UINT32_MAX);
 	standby_bed_wait(*state, is_first_page_stored, standby->archive);
 	standby_bed_turn(*state, 100);
 	assert_false(sync_of(state, 2).is_complete);
 	assert_int_equal(n_lines(standby_bed_archive(*state, 2, "r0")), MANY / 30);
 	standby_bed_assert_same(*state, 1, 2, "r0");
 
-	fake_archive_limit(standby->archive, UINT32_MAX);
+	fake_archive_refuse(standby->archive, 0, 0);
 	standby_bed_wait_whole(*state, 1, "r0");
 	standby_bed_assert_same(*state, 1, 2, "r0");
 	assert_true(sync_of(state, 2).is_complete);

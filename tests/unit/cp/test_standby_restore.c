@@ -400,7 +400,7 @@ static void an_archive_that_was_lost_is_written_again_from_the_memory(void **sta
 {
 	history(state);
 	standby_bed_kill(*state, 1);
-	fake_archive_clear(server(state, 1)->archive);
+	fake_archive_lose(server(state, 1)->archive);
 	standby_bed_start(*state, 1);
 	standby_bed_wait_whole(*state, 1, "r0");
 	standby_bed_assert_same(*state, 1, 1, "r0");
@@ -417,7 +417,7 @@ static void an_owner_without_its_archive_gets_everything_from_its_standby(void *
 	were = standby_bed_memory(*state, 1, "r0");
 	standby_bed_kill(*state, 1);
 	memory_forget(server(state, 1));
-	fake_archive_clear(server(state, 1)->archive);
+	fake_archive_lose(server(state, 1)->archive);
 	server(state, 1)->cells[0].is_restoring = 1;
 	standby_bed_start(*state, 1);
 	standby_bed_wait_restored(*state, 1, 2);
