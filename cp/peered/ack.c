@@ -254,21 +254,8 @@ static void owner_failed(struct peered *p, struct rpc_call *call, void *matter,
 			 enum rpc_status status, const char *why)
 {
 	const struct ack *a = matter;
-	char text[WHY_BYTES];
 
-	switch (status) {
-	case RPC_INVALID_ARGUMENT:
-	case RPC_NOT_FOUND:
-	case RPC_RESOURCE_EXHAUSTED:
-		rpc_call_fail(call, status, why);
-		break;
-	case RPC_FAILED_PRECONDITION: /* it has not begun */
-		snprintf(text, sizeof(text), "the alarm's cell is moving (%s)", why);
-		rpc_call_fail(call, RPC_UNAVAILABLE, text);
-		break;
-	default:
-		command_unknown(call, &a->request->command, why);
-	}
+	command_failed(call, &a->request->command, status, why, "the alarm's cell is moving");
 }
 
 static void forward_to_owner(struct ack *a, const struct ownership_cell *cell)

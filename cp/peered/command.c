@@ -45,6 +45,26 @@ void command_unknown(struct rpc_call *call, const struct wire_command *c, const 
 	rpc_call_fail(call, RPC_UNAVAILABLE, text);
 }
 
+void command_failed(struct rpc_call *call, const struct wire_command *c, enum rpc_status status,
+		    const char *why, const char *not_begun)
+{
+	char text[256];
+
+	switch (status) {
+	case RPC_INVALID_ARGUMENT:
+	case RPC_NOT_FOUND:
+	case RPC_RESOURCE_EXHAUSTED:
+		rpc_call_fail(call, status, why);
+		break;
+	case RPC_FAILED_PRECONDITION:
+		snprintf(text, sizeof(text), "%s (%s)", not_begun, why);
+		rpc_call_fail(call, RPC_UNAVAILABLE, text);
+		break;
+	default:
+		command_unknown(call, c, why);
+	}
+}
+
 const char *command_name_fault(const char *name, size_t bytes_max)
 {
 	if (name[0] == '\0')

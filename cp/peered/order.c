@@ -91,21 +91,8 @@ static void master_failed(struct peered *p, struct rpc_call *call, void *matter,
 			  enum rpc_status status, const char *why)
 {
 	const struct order *o = matter;
-	char text[WHY_BYTES];
 
-	switch (status) {
-	case RPC_INVALID_ARGUMENT:
-	case RPC_NOT_FOUND:
-	case RPC_RESOURCE_EXHAUSTED:
-		rpc_call_fail(call, status, why);
-		break;
-	case RPC_FAILED_PRECONDITION: /* it has not begun */
-		snprintf(text, sizeof(text), "there is no master at the moment (%s)", why);
-		rpc_call_fail(call, RPC_UNAVAILABLE, text);
-		break;
-	default:
-		command_unknown(call, o->command, why);
-	}
+	command_failed(call, o->command, status, why, "there is no master at the moment");
 }
 
 static void forward_to_master(struct order *o)

@@ -69,6 +69,10 @@ void command_reply(struct rpc_call *call, const struct wire_command_reply *reply
 void command_complete(struct wire_command *c, char room[COMMAND_ID_BYTES]);
 /* The call fails, and whether the command was done is not known. */
 void command_unknown(struct rpc_call *call, const struct wire_command *c, const char *why);
+/* Whom it was sent to gave no answer to give on. 'not_begun': what it means that this server
+ * refuses to decide. */
+void command_failed(struct rpc_call *call, const struct wire_command *c, enum rpc_status status,
+		    const char *why, const char *not_begun);
 /* Is this a name that an operator may give? NULL: yes; else what is wrong with it. */
 const char *command_name_fault(const char *name, size_t bytes_max);
 

@@ -44,9 +44,10 @@ void file_write(const char *name, const char *text)
 	close(fd);
 }
 
-void inventory_write(const char *last_region)
+static void inventory_write(void)
 {
-	static const char *const regions[REGIONS - 1] = {"east", "north", "south", "up", "west"};
+	static const char *const regions[REGIONS] = {"east", "north", "south",
+						     "up",   "west",  "zenith"};
 	char text[2048] = "elements:\n";
 
 	for (int i = 0; i < 2 * REGIONS; i++) {
@@ -54,7 +55,7 @@ void inventory_write(const char *last_region)
 
 		snprintf(text + n, sizeof(text) - n,
 			 "  - {id: %d, name: e%d, address: 10.9.0.%d, kind: router, region: %s}\n",
-			 i + 1, i + 1, i + 1, i / 2 < REGIONS - 1 ? regions[i / 2] : last_region);
+			 i + 1, i + 1, i + 1, regions[i / 2]);
 	}
 	file_write("inventory.yaml", text);
 }
@@ -148,7 +149,7 @@ int cluster_set_up(void **state)
 	assert_non_null(mkdtemp(dir));
 	file_write("secret", secret);
 	file_write("rules.yaml", "rules: []\n");
-	inventory_write("zenith");
+	inventory_write();
 	for (int i = 1; i <= N; i++) {
 		config_write(i);
 		dp_open(i);

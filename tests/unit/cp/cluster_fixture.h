@@ -3,6 +3,8 @@
  * planes are this process, as far as they can tell: it writes and beats through the segment's own
  * door.
  *
+ * The inventory: elements 1 to 12, two in each region: east, north, south, up, west, zenith.
+ *
  * Thread:  the test's. A thread of the fixture beats for the data planes.
  * Memory:  everything is removed by cluster_tear_down().
  * Returns: what goes wrong fails the test.
@@ -53,8 +55,6 @@ int cluster_set_up(void **state);
 int cluster_tear_down(void **state);
 
 void file_write(const char *name, const char *text);
-/* Elements 1 to 12, two in each region: east, north, south, up, west, and this one. */
-void inventory_write(const char *last_region);
 
 /* Starts the program with this configuration, its log to 'log' or, when that is -1, to the test's.
  */

@@ -127,6 +127,42 @@ static void one_with_an_empty_disk_catches_up_by_a_snapshot(void **state)
 	assert_begins(shell_command(1, "r2", "drain r2 2 1"), "refused=0");
 }
 
+static void the_inventory_outlives_all_servers_and_a_changed_file_changes_nothing(void **state)
+{
+	unsigned long long applied;
+	struct fedmem_element e;
+	uint32_t slot;
+
+	(void)state;
+	shell_start_all("deaf");
+	assert_begins(shell_command(1, "r1", "put r1 100 new south"), "refused=0");
+	assert_begins(shell_command(1, "r2", "move r2 e3 west"), "refused=0");
+	applied = shell_status(1, "applied");
+	for (int i = 1; i <= N; i++)
+		shell_kill(i);
+	file_write("inventory.yaml",
+		   "elements:\n"
+		   "  - {id: 1, name: e1, address: 10.9.0.1, kind: router, region: abyss}\n"
+		   "  - {id: 99, name: e99, address: 10.9.0.99, kind: router, region: abyss}\n");
+	for (int i = 1; i <= N; i++)
+		shell_start(i, "deaf");
+	for (int i = 1; i <= N; i++)
+		UNTIL(shell_status(i, "applied") > applied);
+	for (int i = 1; i <= N; i++)
+		assert_int_equal(shell_status(i, "elements"), 2 * REGIONS + 1);
+	UNTIL(is_led_by(1) && is_owned_by(all_live));
+	assert_null(cell_of(1, "abyss"));
+	for (uint64_t id = 1; id <= 2 * REGIONS; id++) {
+		static const char *const regions[REGIONS] = {"east", "north", "south",
+							     "up",   "west",  "zenith"};
+
+		assert_int_equal(fedmem_find_by_id(servers[2].fm, id, &slot), 0);
+		assert_int_equal(fedmem_element_get(servers[2].fm, slot, &e), 0);
+		assert_string_equal(servers[2].cells[e.cell].name,
+				    id == 3 ? "west" : regions[(id - 1) / 2]);
+	}
+}
+
 static void a_drained_servers_cells_move_and_do_not_come_back_by_themselves(void **state)
 {
 	struct server was;
@@ -345,6 +381,7 @@ int main(void)
 		T(a_command_of_a_master_that_lost_the_others_is_not_known_to_be_done),
 		T(a_server_that_was_away_catches_up_by_entries),
 		T(one_with_an_empty_disk_catches_up_by_a_snapshot),
+		T(the_inventory_outlives_all_servers_and_a_changed_file_changes_nothing),
 		T(a_drained_servers_cells_move_and_do_not_come_back_by_themselves),
 		T(a_pinned_cell_goes_to_its_server),
 		T(a_gained_cell_is_held_back_until_it_is_restored_under_its_token),

@@ -9,13 +9,13 @@
 
 #include <cmocka.h>
 
-#include "cp/federated/federated_private.h"
+#include "cp/federated/watch.h"
 #include "cp/wire/wire.h"
 #include "tests/lib/service_cluster.h"
 
 #define WATCH_EVENTS WIRE_PATH("Federated", "WatchEvents")
 #define WATCH_ALARMS WIRE_PATH("Federated", "WatchAlarms")
-#define SEEN_MAX     20000
+#define SEEN_MAX     40000
 
 static const struct fedmem_token token = {1, 1};
 
@@ -278,6 +278,85 @@ static void long_replay_is_told_whole_though_the_queue_is_shorter(void **state)
 	cancel();
 }
 
+/* More at once than a stream's queue holds, while it is live. */
+static void burst_that_is_longer_than_the_queue_is_told_whole(void **state)
+{
+	const uint32_t n = 2 * RPC_STREAM_QUEUE;
+
+	watch_with(1, &(struct wire_watch_request){0});
+	service_cluster_wait(&c, all_listen, NULL);
+	for (uint32_t number = 1; number <= n; number++)
+		put(1, 1, number, "raised");
+	wait_for(1, n);
+	assert_int_equal(count_events(), n);
+	for (uint32_t number = 1; number <= n; number++)
+		put(2 | 4, 2, number, "raised"); /* from two servers at a time */
+	wait_for(2, n);
+	assert_int_equal(count_events(), 2 * n);
+	assert_int_equal(count_notes("lost", 1) + count_notes("lost", 2), 0);
+	cancel();
+}
+
+/* A client that takes nothing: its loop does not turn. */
+static uv_loop_t slow_loop;
+static struct rpc_client *slow_client;
+
+static bool branch_is_held(void *user)
+{
+	const struct watcher *w = c.servers[0].federated->watchers;
+
+	return w != NULL && (w->branches[0].is_held || w->branches[1].is_held);
+}
+
+static bool slow_has_come(void *user)
+{
+	uv_run(&slow_loop, UV_RUN_NOWAIT);
+	return has_come(user);
+}
+
+static void slow_is_over(void)
+{
+	rpc_request_cancel(watch);
+	while (watch != NULL) {
+		uv_run(&slow_loop, UV_RUN_NOWAIT);
+		uv_run(&c.loop, UV_RUN_NOWAIT);
+	}
+	rpc_client_destroy(slow_client);
+	uv_run(&slow_loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&slow_loop), 0);
+}
+
+static void what_another_server_tells_waits_for_a_slow_client(void **state)
+{
+	const struct wire_watch_request request = {0};
+	const uint32_t n = 3 * RPC_STREAM_QUEUE;
+	char text[3000];
+	struct wire_bytes bytes;
+
+	assert_int_equal(uv_loop_init(&slow_loop), 0);
+	assert_int_equal(rpc_client_create(&slow_client, &slow_loop), 0);
+	assert_int_equal(wire_watch_request_pack(&request, &bytes), 0);
+	assert_int_equal(rpc_client_subscribe(slow_client, &watch, c.servers[0].address,
+					      WATCH_EVENTS, bytes.bytes, bytes.n, on_message,
+					      on_done, NULL),
+			 0);
+	wire_bytes_free(&bytes);
+	service_cluster_wait(&c, all_listen, NULL);
+	/* More than what lies between two ends of a connection. */
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	for (uint32_t number = 1; number <= n; number++)
+		fake_eventlog_put(c.servers[1].eventlog, &(struct wire_event){.origin = 2,
+									      .number = number,
+									      .kind = "raised",
+									      .text = text});
+	service_cluster_wait(&c, branch_is_held, NULL);
+	service_cluster_wait(&c, slow_has_come, &(struct wanted){2, n});
+	assert_int_equal(count_events(), n);
+	assert_int_equal(count_notes("lost", 1) + count_notes("silent", 2), 0);
+	slow_is_over();
+}
+
 static void branch_that_broke_goes_on_from_its_place(void **state)
 {
 	watch_with(1, &(struct wire_watch_request){0});
@@ -395,6 +474,8 @@ int main(void)
 		TEST(watch_that_comes_back_through_another_server_is_told_what_it_missed),
 		TEST(nothing_is_missed_or_doubled_between_replay_and_live),
 		TEST(long_replay_is_told_whole_though_the_queue_is_shorter),
+		TEST(burst_that_is_longer_than_the_queue_is_told_whole),
+		TEST(what_another_server_tells_waits_for_a_slow_client),
 		TEST(branch_that_broke_goes_on_from_its_place),
 		TEST(only_the_kinds_that_were_asked_for_are_told),
 		TEST(what_is_no_token_is_refused),
