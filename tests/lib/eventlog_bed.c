@@ -36,7 +36,7 @@ void eventlog_bed_open(struct eventlog_bed *b, const struct played_config *cfg)
 	fake_cluster_cell(b->server.cluster, "r0", 1, BED_TOKEN.epoch, BED_TOKEN.generation);
 	fake_cluster_cell(b->server.cluster, "r1", 2, BED_TOKEN.epoch, BED_TOKEN.generation);
 	fake_cluster_cell(b->server.cluster, "r2", 1, BED_TOKEN.epoch, BED_TOKEN.generation);
-	b->archive = played_archive_create();
+	b->archive = fake_archive_create(NULL);
 	b->standby = played_standby_create();
 	played_trail_clear();
 }
@@ -75,9 +75,9 @@ void eventlog_bed_follow(struct eventlog_bed *b)
 void eventlog_bed_settle(struct eventlog_bed *b)
 {
 	do {
-		played_archive_turn(b->archive);
+		fake_archive_turn(b->archive);
 		eventlog_bed_follow(b);
-	} while (played_archive_waiting(b->archive) > 0);
+	} while (fake_archive_waiting(b->archive) > 0);
 }
 
 void eventlog_bed_report(struct eventlog_bed *b, uint64_t element, const char *resource,
@@ -92,7 +92,7 @@ void eventlog_bed_close(struct eventlog_bed *b)
 	if (b->log != NULL)
 		eventlog_bed_stop(b);
 	standby_destroy(b->standby);
-	played_archive_destroy(b->archive);
+	fake_archive_destroy(b->archive);
 	played_server_close(&b->server);
 	uv_run(&b->loop, UV_RUN_DEFAULT); /* only what is being closed is left in it */
 	assert_int_equal(uv_loop_close(&b->loop), 0);

@@ -11,7 +11,7 @@
 
 #include "cp/eventlog/eventlog.h"
 #include "cp/rpc/rpc.h"
-#include "tests/lib/played_archive.h"
+#include "tests/lib/fake_archive.h"
 #include "tests/lib/played_server.h"
 #include "tests/lib/played_standby.h"
 

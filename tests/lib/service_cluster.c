@@ -8,21 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#define WAIT_MS	    30000
 #define METHODS_MAX 24
-
-/* Of this process alone: the whole of 127.0.0.0/8 is the loopback's. */
-static void address_of(char address[32], uint16_t id)
-{
-	unsigned int pid = (unsigned int)getpid();
-
-	snprintf(address, 32, "127.%u.%u.%u:7400", 1 + (pid >> 14 & 127), pid >> 6 & 255,
-		 1 + (pid & 63) * 3 + id % 3);
-}
 
 void service_cluster_replace(struct service_cluster *c, uint16_t id,
 			     const struct rpc_method *methods, uint32_t n)
@@ -102,9 +91,9 @@ void service_cluster_open(struct service_cluster *c, const struct played_config 
 	for (uint16_t id = 1; id <= SERVICE_SERVERS; id++) {
 		config.id = id;
 		played_server_open(&c->servers[id - 1].played, &config);
-		c->servers[id - 1].archive = table_archive_create();
+		c->servers[id - 1].archive = fake_archive_create(NULL);
 		c->servers[id - 1].eventlog = fake_eventlog_create(id);
-		address_of(c->servers[id - 1].address, id);
+		loopback_address(c->servers[id - 1].address, id);
 	}
 	for (uint16_t id = 1; id <= SERVICE_SERVERS; id++)
 		for (int i = 0; i < SERVICE_SERVERS; i++)
@@ -124,7 +113,7 @@ void service_cluster_close(struct service_cluster *c)
 	for (uint16_t id = 1; id <= SERVICE_SERVERS; id++) {
 		service_cluster_stop(c, id);
 		eventlog_destroy(c->servers[id - 1].eventlog);
-		archive_close(c->servers[id - 1].archive);
+		fake_archive_destroy(c->servers[id - 1].archive);
 		played_server_close(&c->servers[id - 1].played);
 	}
 	uv_run(&c->loop, UV_RUN_DEFAULT); /* only what is being closed is left in it */
@@ -165,26 +154,9 @@ void service_cluster_alarm(struct service_cluster *c, uint16_t id, const struct 
 	}
 }
 
-static void on_tick(uv_timer_t *timer)
-{
-	uint32_t *n_ticks = timer->data;
-
-	++*n_ticks;
-}
-
 void service_cluster_wait(struct service_cluster *c, bool (*is_so)(void *user), void *user)
 {
-	uint32_t n_ticks = 0;
-	uv_timer_t timer;
-
-	uv_timer_init(&c->loop, &timer);
-	timer.data = &n_ticks;
-	uv_timer_start(&timer, on_tick, 10, 10);
-	while (!is_so(user) && n_ticks < WAIT_MS / 10)
-		uv_run(&c->loop, UV_RUN_ONCE);
-	uv_close((uv_handle_t *)&timer, NULL);
-	uv_run(&c->loop, UV_RUN_NOWAIT);
-	assert_true(is_so(user));
+	loopback_wait(&c->loop, is_so, user);
 }
 
 static void on_answer(void *user, enum rpc_status status, const char *why, const uint8_t *bytes,

@@ -13,8 +13,9 @@
 #include "cp/federated/federated.h"
 #include "cp/peered/peered.h"
 #include "cp/rpc/rpc.h"
-#include "tests/lib/table_archive.h"
+#include "tests/lib/fake_archive.h"
 #include "tests/lib/fake_eventlog.h"
+#include "tests/lib/loopback.h"
 #include "tests/lib/played_server.h"
 
 #define SERVICE_SERVERS 3
@@ -23,7 +24,7 @@ struct service_server {
 	struct played_server played;
 	struct archive *archive;
 	struct eventlog *eventlog; /* these two outlive a stop: they are the disk */
-	char address[32];
+	char address[LOOPBACK_ADDRESS_BYTES];
 	struct rpc_client *client; /* to its peers */
 	struct federated *federated;
 	struct peered *peered;

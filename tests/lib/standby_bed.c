@@ -7,13 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "cp/core/core.h"
-
-#define WAIT_MS 30000
 
 struct bed_server *standby_bed_server(struct standby_bed *b, uint16_t id)
 {
@@ -90,14 +87,6 @@ static void on_event(void *user, struct wire_event *e)
 
 /* ---- Life ---- */
 
-static void address_of(char address[32], uint16_t id)
-{
-	unsigned int pid = (unsigned int)getpid();
-
-	snprintf(address, 32, "127.%u.%u.%u:7410", 1 + (pid >> 14 & 127), pid >> 6 & 255,
-		 1 + (pid & 63) * 3 + id % 3);
-}
-
 void standby_bed_start(struct standby_bed *b, uint16_t id)
 {
 	struct bed_server *s = standby_bed_server(b, id);
@@ -137,7 +126,7 @@ void standby_bed_kill(struct standby_bed *b, uint16_t id)
 	rpc_client_destroy(s->client);
 	standby_destroy(s->standby);
 	fake_calls_detach(s->played.cluster);
-	fake_archive_crash(s->archive);
+	fake_archive_kill(s->archive);
 	s->server = NULL;
 	s->client = NULL;
 	s->standby = NULL;
@@ -163,7 +152,7 @@ static void server_open(struct standby_bed *b, uint16_t id, uint32_t n_elements)
 	assert_int_equal(
 		apply_create(&s->apply, id, s->played.fm, s->played.writer, &s->stats, &nobody), 0);
 	s->archive = fake_archive_create(&b->loop);
-	address_of(s->address, id);
+	loopback_address(s->address, id);
 }
 
 void standby_bed_open(struct standby_bed *b, uint32_t n_elements)
@@ -329,26 +318,9 @@ void standby_bed_alarm(struct standby_bed *b, uint16_t id, uint64_t element, con
 
 /* ---- Waiting ---- */
 
-static void on_tick(uv_timer_t *timer)
-{
-	uint32_t *n_ticks = timer->data;
-
-	++*n_ticks;
-}
-
 void standby_bed_wait(struct standby_bed *b, bool (*is_so)(void *user), void *user)
 {
-	uint32_t n_ticks = 0;
-	uv_timer_t timer;
-
-	uv_timer_init(&b->loop, &timer);
-	timer.data = &n_ticks;
-	uv_timer_start(&timer, on_tick, 10, 10);
-	while (!is_so(user) && n_ticks < WAIT_MS / 10)
-		uv_run(&b->loop, UV_RUN_ONCE);
-	uv_close((uv_handle_t *)&timer, NULL);
-	uv_run(&b->loop, UV_RUN_NOWAIT);
-	assert_true(is_so(user));
+	loopback_wait(&b->loop, is_so, user);
 }
 
 static bool is_idle(void *user)

@@ -15,6 +15,7 @@
 #include "dp/apply/apply.h"
 #include "tests/lib/fake_archive.h"
 #include "tests/lib/fake_calls.h"
+#include "tests/lib/loopback.h"
 #include "tests/lib/played_server.h"
 
 #define BED_SERVERS 3
@@ -26,7 +27,7 @@ struct bed_server {
 	struct rpc_client *client;
 	struct rpc_server *server;
 	struct standby *standby; /* NULL: the control plane is down */
-	char address[32];
+	char address[LOOPBACK_ADDRESS_BYTES];
 	uint32_t boot;
 
 	/* The data plane. */

@@ -73,36 +73,36 @@ static int tear_down(void **state)
 }
 
 /* What one whole round puts onto the disk, whatever the one that was under way did. */
-static struct played_puts round_puts(void)
+static struct fake_archive_puts round_puts(void)
 {
-	struct played_puts before, after;
+	struct fake_archive_puts before, after;
 
 	for (int i = 0; i < 2; i++) {
 		uint64_t n = checkpoint_rounds(c);
 
-		before = played_archive_puts(b.archive);
+		before = fake_archive_puts(b.archive);
 		while (checkpoint_rounds(c) == n) {
-			played_archive_turn(b.archive);
+			fake_archive_turn(b.archive);
 			uv_run(&b.loop, UV_RUN_ONCE);
 		}
 	}
-	after = played_archive_puts(b.archive);
-	return (struct played_puts){.n_alarms = after.n_alarms - before.n_alarms,
-				    .n_elements = after.n_elements - before.n_elements,
-				    .n_status = after.n_status - before.n_status,
-				    .n_removed = after.n_removed - before.n_removed};
+	after = fake_archive_puts(b.archive);
+	return (struct fake_archive_puts){.n_alarms = after.n_alarms - before.n_alarms,
+					  .n_elements = after.n_elements - before.n_elements,
+					  .n_status = after.n_status - before.n_status,
+					  .n_removed = after.n_removed - before.n_removed};
 }
 
 /* All that was put since the call before, and then the disk is quiet. */
-static struct played_puts puts_since(struct played_puts *before)
+static struct fake_archive_puts puts_since(struct fake_archive_puts *before)
 {
-	struct played_puts now, puts;
+	struct fake_archive_puts now, puts;
 
 	round_puts();
-	now = played_archive_puts(b.archive);
-	puts = (struct played_puts){.n_alarms = now.n_alarms - before->n_alarms,
-				    .n_elements = now.n_elements - before->n_elements,
-				    .n_removed = now.n_removed - before->n_removed};
+	now = fake_archive_puts(b.archive);
+	puts = (struct fake_archive_puts){.n_alarms = now.n_alarms - before->n_alarms,
+					  .n_elements = now.n_elements - before->n_elements,
+					  .n_removed = now.n_removed - before->n_removed};
 	*before = now;
 	return puts;
 }
@@ -143,7 +143,7 @@ static void stored_alarms(uint64_t counts[4])
 
 static void first_round_writes_what_this_server_owns(void **state)
 {
-	struct played_puts before = played_archive_puts(b.archive), puts;
+	struct fake_archive_puts before = fake_archive_puts(b.archive), puts;
 	struct played_sends sends;
 	uint64_t counts[4];
 
@@ -151,7 +151,7 @@ static void first_round_writes_what_this_server_owns(void **state)
 		played_report(&b.server, id, BED_TOKEN, 6);
 	eventlog_bed_report(&b, 10, "if1", FEDMEM_MAJOR);
 	eventlog_bed_settle(&b);
-	before = played_archive_puts(b.archive);
+	before = fake_archive_puts(b.archive);
 	played_standby_sends(b.standby);
 	start();
 	puts = puts_since(&before);
@@ -173,13 +173,13 @@ static void first_round_writes_what_this_server_owns(void **state)
 
 static void only_what_moved_on_is_written_again(void **state)
 {
-	struct played_puts before, puts;
+	struct fake_archive_puts before, puts;
 
 	for (uint64_t id = 10; id <= 120; id += 10)
 		played_report(&b.server, id, BED_TOKEN, 2);
 	start();
 	round_puts();
-	before = played_archive_puts(b.archive);
+	before = fake_archive_puts(b.archive);
 	puts = puts_since(&before);
 	assert_int_equal(puts.n_elements + puts.n_alarms + puts.n_removed, 0);
 	played_report(&b.server, 30, BED_TOKEN, 2);
@@ -192,13 +192,13 @@ static void only_what_moved_on_is_written_again(void **state)
 
 static void alarm_is_written_when_its_count_moved_without_an_event(void **state)
 {
-	struct played_puts before, puts;
+	struct fake_archive_puts before, puts;
 	uint64_t counts[4];
 
 	start();
 	round_puts();
 	eventlog_bed_report(&b, 10, "if1", FEDMEM_MAJOR);
-	before = played_archive_puts(b.archive);
+	before = fake_archive_puts(b.archive);
 	puts = puts_since(&before);
 	assert_int_equal(puts.n_alarms, 1); /* the event log's */
 	eventlog_bed_report(&b, 10, "if1", FEDMEM_MAJOR);
@@ -213,7 +213,7 @@ static void alarm_is_written_when_its_count_moved_without_an_event(void **state)
 
 static void new_process_writes_everything_once(void **state)
 {
-	struct played_puts before, puts;
+	struct fake_archive_puts before, puts;
 
 	played_report(&b.server, 10, BED_TOKEN, 2);
 	eventlog_bed_report(&b, 10, "if1", FEDMEM_MAJOR);
@@ -221,7 +221,7 @@ static void new_process_writes_everything_once(void **state)
 	start();
 	round_puts();
 	stop();
-	before = played_archive_puts(b.archive);
+	before = fake_archive_puts(b.archive);
 	start();
 	puts = puts_since(&before);
 	assert_int_equal(puts.n_elements, 1);
@@ -231,13 +231,13 @@ static void new_process_writes_everything_once(void **state)
 static void cell_that_comes_back_is_written_under_its_new_token(void **state)
 {
 	struct fedmem_token token = {5, 9};
-	struct played_puts before, puts;
+	struct fake_archive_puts before, puts;
 
 	played_report(&b.server, 10, BED_TOKEN, 2);
 	start();
 	round_puts();
 	fake_cluster_cell(b.server.cluster, "r0", 2, 4, 8);
-	before = played_archive_puts(b.archive);
+	before = fake_archive_puts(b.archive);
 	played_report(&b.server, 10, (struct fedmem_token){4, 8}, 2);
 	puts = puts_since(&before);
 	assert_int_equal(puts.n_elements, 0);
@@ -268,30 +268,30 @@ static void table_of_servers_is_written_with_each_round(void **state)
 
 static void many_elements_are_written_once_each_in_slices(void **state)
 {
-	struct played_puts before, puts;
+	struct fake_archive_puts before, puts;
 
 	eventlog_bed_close(&b);
 	open_with(4000, 64, 64);
 	for (uint64_t id = 10; id <= 40000; id += 10)
 		played_report(&b.server, id, BED_TOKEN, 1);
-	before = played_archive_puts(b.archive);
+	before = fake_archive_puts(b.archive);
 	start();
 	puts = puts_since(&before);
 	assert_int_equal(puts.n_elements, 4000 - 1333);
-	assert_true(played_archive_puts(b.archive).n_commits > 2666 / 500);
+	assert_true(fake_archive_puts(b.archive).n_commits > 2666 / 500);
 }
 
 static void round_counts_when_all_of_it_is_on_disk(void **state)
 {
 	played_report(&b.server, 10, BED_TOKEN, 2);
 	start();
-	while (played_archive_waiting(b.archive) < 2) /* the element, and the servers */
+	while (fake_archive_waiting(b.archive) < 2) /* the element, and the servers */
 		uv_run(&b.loop, UV_RUN_ONCE);
 	for (int i = 0; i < 5; i++)
 		uv_run(&b.loop, UV_RUN_ONCE);
 	assert_int_equal(checkpoint_rounds(c), 0);
-	assert_int_equal(played_archive_waiting(b.archive), 2);
-	played_archive_turn(b.archive);
+	assert_int_equal(fake_archive_waiting(b.archive), 2);
+	fake_archive_turn(b.archive);
 	while (checkpoint_rounds(c) == 0)
 		uv_run(&b.loop, UV_RUN_ONCE);
 	assert_int_equal(checkpoint_rounds(c), 1);
@@ -299,13 +299,13 @@ static void round_counts_when_all_of_it_is_on_disk(void **state)
 
 static void what_the_archive_did_not_take_is_written_later(void **state)
 {
-	struct played_puts before, puts;
+	struct fake_archive_puts before, puts;
 
 	played_report(&b.server, 10, BED_TOKEN, 2);
 	played_report(&b.server, 30, BED_TOKEN, 2);
-	before = played_archive_puts(b.archive);
+	before = fake_archive_puts(b.archive);
 	played_standby_sends(b.standby);
-	played_archive_refuse(b.archive, 3);
+	fake_archive_refuse(b.archive, 0, 3);
 	start();
 	puts = puts_since(&before);
 	assert_int_equal(puts.n_elements, 2);
@@ -340,7 +340,7 @@ static void put_ghost(struct fedmem_token token)
 
 	assert_int_equal(archive_put_alarm(batch, &s), 0);
 	assert_int_equal(archive_commit(b.archive, batch, NULL, NULL), 0);
-	played_archive_turn(b.archive);
+	fake_archive_turn(b.archive);
 }
 
 static uint64_t n_raised(void)
@@ -353,7 +353,7 @@ static uint64_t n_raised(void)
 
 static void alarm_that_the_memory_does_not_have_is_forgotten_here_and_at_the_standby(void **state)
 {
-	struct played_puts before;
+	struct fake_archive_puts before;
 
 	eventlog_bed_report(&b, 10, "if1", FEDMEM_MAJOR);
 	eventlog_bed_report(&b, 10, "if2", FEDMEM_MAJOR);
@@ -361,7 +361,7 @@ static void alarm_that_the_memory_does_not_have_is_forgotten_here_and_at_the_sta
 	eventlog_bed_settle(&b);
 	put_ghost(BED_TOKEN);
 	publish(false);
-	before = played_archive_puts(b.archive);
+	before = fake_archive_puts(b.archive);
 	played_standby_sends(b.standby);
 	assert_int_equal(n_raised(), 2);
 	start();

@@ -149,11 +149,11 @@ static void event_is_told_and_sent_and_released_only_when_it_is_on_disk(void **s
 	eventlog_bed_report(&b, 10, "if1", FEDMEM_MAJOR);
 	eventlog_bed_follow(&b);
 	eventlog_bed_follow(&b);
-	assert_int_equal(played_archive_waiting(b.archive), 1);
+	assert_int_equal(fake_archive_waiting(b.archive), 1);
 	assert_int_equal(b.n_seen, 0);
 	assert_int_equal(played_standby_sends(b.standby).n_requests, 0);
 	assert_int_equal(fedmem_event_peek(b.server.fm, 0, &e), 0);
-	played_archive_turn(b.archive);
+	fake_archive_turn(b.archive);
 	assert_int_equal(b.n_seen, 1);
 	sends = played_standby_sends(b.standby);
 	assert_int_equal(sends.n_requests, 1);
@@ -196,7 +196,7 @@ change_of_a_cell_that_went_elsewhere_is_logged_but_is_not_the_alarms_record(void
 
 static void full_archive_holds_the_ring_and_nothing_is_lost(void **state)
 {
-	played_archive_refuse(b.archive, 10);
+	fake_archive_refuse(b.archive, 0, 10);
 	for (int i = 0; i < 20; i++) {
 		eventlog_bed_report(&b, 10, "if1", FEDMEM_MAJOR);
 		eventlog_bed_follow(&b);
@@ -225,7 +225,7 @@ static void archive_that_does_not_answer_holds_the_ring(void **state)
 		eventlog_bed_report(&b, 10, "if1", FEDMEM_CLEARED);
 		eventlog_bed_follow(&b);
 	}
-	assert_true(played_archive_waiting(b.archive) < 10);
+	assert_true(fake_archive_waiting(b.archive) < 10);
 	assert_int_equal(fedmem_event_peek(b.server.fm, 0, &e), 0);
 	eventlog_bed_settle(&b);
 	assert_int_equal(read_stored(), 40);
@@ -255,9 +255,9 @@ static void overflow_loses_no_alarm_and_says_so(void **state)
 static void restart(bool is_late)
 {
 	if (is_late)
-		played_archive_kill_late(b.archive);
+		fake_archive_kill_late(b.archive);
 	else
-		played_archive_kill(b.archive);
+		fake_archive_kill(b.archive);
 	eventlog_bed_stop(&b);
 	eventlog_bed_start(&b, false);
 }
@@ -266,7 +266,7 @@ static void killed_before_it_is_on_disk_the_event_is_stored_by_the_next_process(
 {
 	eventlog_bed_report(&b, 10, "if1", FEDMEM_MAJOR);
 	eventlog_bed_follow(&b);
-	assert_int_equal(played_archive_waiting(b.archive), 1);
+	assert_int_equal(fake_archive_waiting(b.archive), 1);
 	restart(false);
 	eventlog_bed_settle(&b);
 	assert_int_equal(read_stored(), 1);
@@ -312,14 +312,14 @@ static void live(uint64_t seed)
 		} else if (what < 7) {
 			eventlog_bed_follow(&b);
 		} else if (what < 8) {
-			played_archive_turn(b.archive);
+			fake_archive_turn(b.archive);
 		} else if (what < 9) {
-			played_archive_refuse(b.archive, draw(&seed, 3));
+			fake_archive_refuse(b.archive, 0, draw(&seed, 3));
 		} else {
 			restart(draw(&seed, 2) == 0);
 		}
 	}
-	played_archive_refuse(b.archive, 0);
+	fake_archive_refuse(b.archive, 0, 0);
 	eventlog_bed_settle(&b);
 	eventlog_bed_settle(&b);
 	/* A change has its time to itself. */
@@ -368,7 +368,7 @@ static void lost_archive_repeats_nothing_that_was_stored_before(void **state)
 	eventlog_bed_settle(&b);
 	eventlog_bed_report(&b, 10, "if2", FEDMEM_MAJOR);
 	eventlog_bed_stop(&b);
-	played_archive_lose(b.archive);
+	fake_archive_lose(b.archive);
 	eventlog_bed_start(&b, false);
 	eventlog_bed_settle(&b);
 	assert_int_equal(read_stored(), 1);
@@ -427,7 +427,7 @@ static void acknowledgement_is_done_when_it_is_on_both(void **state)
 	eventlog_bed_follow(&b);
 	assert_null(find_note());
 	assert_int_equal(played_standby_sends(b.standby).n_requests, 0);
-	played_archive_turn(b.archive);
+	fake_archive_turn(b.archive);
 	assert_int_equal(appended.n, 0);
 	assert_non_null(find_note());
 	sends = played_standby_sends(b.standby);
@@ -440,18 +440,18 @@ static void acknowledgement_is_done_when_it_is_on_both(void **state)
 	assert_int_equal(stored.numbers[0], appended.number);
 	assert_int_equal(find_note()->number, appended.number);
 	assert_int_equal(find_note()->origin, 1);
-	assert_int_equal(played_archive_puts(b.archive).n_notes, 1);
+	assert_int_equal(fake_archive_puts(b.archive).n_notes, 1);
 }
 
 static void without_a_standby_it_is_done_and_said_to_be_degraded(void **state)
 {
 	assert_int_equal(append("r0", NULL), 0);
-	played_archive_turn(b.archive);
+	fake_archive_turn(b.archive);
 	played_standby_answer(b.standby, true);
 	assert_true(appended.n == 1 && appended.is_degraded);
 	/* The cell went elsewhere meanwhile: nobody here may send it. */
 	assert_int_equal(append("r1", NULL), 0);
-	played_archive_turn(b.archive);
+	fake_archive_turn(b.archive);
 	assert_true(appended.n == 1 && appended.is_degraded);
 }
 
@@ -460,17 +460,17 @@ static void event_without_a_cell_is_done_when_it_is_on_disk(void **state)
 	played_standby_sends(b.standby);
 	assert_int_equal(append("", NULL), 0);
 	assert_int_equal(appended.n, 0);
-	played_archive_turn(b.archive);
+	fake_archive_turn(b.archive);
 	assert_true(appended.n == 1 && !appended.is_degraded && appended.number > 0);
 	assert_int_equal(played_standby_sends(b.standby).n_requests, 0);
 }
 
 static void archive_that_takes_no_more_refuses_at_once(void **state)
 {
-	played_archive_refuse(b.archive, 1);
+	fake_archive_refuse(b.archive, 0, 1);
 	assert_int_equal(append("", NULL), -ENOBUFS);
 	assert_int_equal(append("", NULL), 0);
-	played_archive_turn(b.archive);
+	fake_archive_turn(b.archive);
 	assert_int_equal(appended.n, 1);
 	assert_int_equal(read_stored(), 1);
 }
@@ -478,13 +478,13 @@ static void archive_that_takes_no_more_refuses_at_once(void **state)
 static void what_waits_when_it_ends_is_answered(void **state)
 {
 	assert_int_equal(append("", NULL), 0);
-	played_archive_kill(b.archive);
+	fake_archive_kill(b.archive);
 	eventlog_bed_stop(&b);
 	assert_int_equal(appended.n, 1);
 	assert_int_equal(appended.number, 0);
 	eventlog_bed_start(&b, false);
 	assert_int_equal(append("r0", NULL), 0);
-	played_archive_turn(b.archive);
+	fake_archive_turn(b.archive);
 	eventlog_bed_stop(&b);
 	assert_int_equal(appended.n, 0);
 	played_standby_answer(b.standby, true);
@@ -501,7 +501,7 @@ static void data_plane_that_falls_silent_is_an_event_and_so_is_its_return(void *
 	assert_int_equal(read_stored(), 1);
 	assert_string_equal(stored.text[0], "dp_alive");
 	fedmem_dp_beat(b.server.writer, core_now_ns() - 2000000000u);
-	played_archive_refuse(b.archive, 3);
+	fake_archive_refuse(b.archive, 0, 3);
 	eventlog_bed_follow(&b);
 	eventlog_bed_follow(&b);
 	eventlog_bed_follow(&b);
@@ -554,7 +554,7 @@ static void event_of_another_server_that_comes_onto_the_disk_is_told(void **stat
 	assert_int_equal(archive_put_event(batch, &e), 0);
 	assert_int_equal(archive_commit(b.archive, batch, NULL, NULL), 0);
 	assert_int_equal(b.n_seen, 0);
-	played_archive_turn(b.archive);
+	fake_archive_turn(b.archive);
 	assert_int_equal(b.n_seen, 1);
 	assert_int_equal(b.numbers[0], 77);
 }

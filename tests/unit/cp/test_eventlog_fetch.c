@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "tests/lib/eventlog_bed.h"
+#include "tests/lib/loopback.h"
 
 #define PEERS  2 /* servers 2 and 3 */
 #define EVENTS 30
@@ -19,7 +19,7 @@ static struct eventlog_bed b;
 /* What a peer holds of server 1, a few a page. */
 static struct peer {
 	struct rpc_server *server;
-	char address[32];
+	char address[LOOPBACK_ADDRESS_BYTES];
 	uint64_t first, last; /* numbers */
 	uint32_t n_asked, n_to_fail;
 	bool is_endless; /* its pages do not go on */
@@ -70,17 +70,14 @@ static void list_events(struct rpc_call *call, const uint8_t *bytes, size_t n, v
 	wire_free(q);
 }
 
-/* Of this process alone: the whole of 127.0.0.0/8 is the loopback's. */
 static void peer_start(uint16_t id)
 {
 	struct peer *p = &peers[id - 2];
-	unsigned int pid = (unsigned int)getpid();
 	const struct rpc_method method = {
 		.path = WIRE_PATH("Peered", "ListEvents"), .handler = list_events, .user = p};
 	const char *address = p->address;
 
-	snprintf(p->address, sizeof(p->address), "127.%u.%u.%u:7400", 1 + (pid >> 14 & 127),
-		 pid >> 6 & 255, 1 + (pid & 63) * 3 + id % 3);
+	loopback_address(p->address, id);
 	assert_int_equal(rpc_server_create(&p->server, &b.loop, &address, 1, &method, 1), 0);
 	fake_cluster_address(b.server.cluster, id, p->address);
 }
@@ -96,7 +93,7 @@ static int set_up(void **state)
 	peers[0].last = 20;
 	peers[1].first = 11;
 	peers[1].last = EVENTS;
-	played_archive_lose(b.archive); /* its numbers begin at 1000 */
+	fake_archive_lose(b.archive); /* its numbers begin at 1000 */
 	return 0;
 }
 
@@ -143,7 +140,7 @@ static bool is_fetching(void)
 static void step(void)
 {
 	uv_run(&b.loop, UV_RUN_ONCE);
-	played_archive_turn(b.archive);
+	fake_archive_turn(b.archive);
 }
 
 static void new_archive_gets_back_what_the_peers_hold(void **state)
@@ -183,8 +180,8 @@ static void peer_that_does_not_answer_is_asked_again(void **state)
 static void archive_that_takes_no_more_gets_them_later(void **state)
 {
 	eventlog_bed_start(&b, true);
-	played_archive_turn(b.archive);
-	played_archive_refuse(b.archive, 2);
+	fake_archive_turn(b.archive);
+	fake_archive_refuse(b.archive, 0, 2);
 	while (is_fetching())
 		step();
 	assert_int_equal(n_stored(), EVENTS);
@@ -195,7 +192,7 @@ static void process_that_is_killed_meanwhile_goes_on(void **state)
 	eventlog_bed_start(&b, true);
 	while (n_stored() < 14)
 		step();
-	played_archive_kill(b.archive);
+	fake_archive_kill(b.archive);
 	stop();
 	assert_int_equal(rpc_client_create(&b.client, &b.loop), 0);
 	eventlog_bed_start(&b, false);

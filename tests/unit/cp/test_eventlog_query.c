@@ -37,7 +37,7 @@ static void put_event(const struct wire_event *e)
 
 	assert_int_equal(archive_put_event(batch, e), 0);
 	assert_int_equal(archive_commit(b.archive, batch, NULL, NULL), 0);
-	played_archive_turn(b.archive);
+	fake_archive_turn(b.archive);
 }
 
 static void put(uint32_t origin, uint64_t number, uint64_t seconds, const char *kind)
@@ -267,7 +267,7 @@ static void rare_event_is_found_over_pages_that_are_empty(void **state)
 	}
 	archive_commit(b.archive, batch, NULL, NULL);
 	archive_follow(b.archive, NULL, NULL);
-	played_archive_turn(b.archive);
+	fake_archive_turn(b.archive);
 	q.kinds = kinds;
 	q.n_kinds = 1;
 	do {
@@ -301,7 +301,7 @@ static void query_by_time_begins_where_that_time_is(void **state)
 	}
 	archive_commit(b.archive, batch, NULL, NULL);
 	archive_follow(b.archive, NULL, NULL);
-	played_archive_turn(b.archive);
+	fake_archive_turn(b.archive);
 	q.since_ns = T0 + 29998 * SECOND;
 	assert_string_equal(ask(q), "1:29998 1:29999 1:30000");
 	assert_false(list.is_more);

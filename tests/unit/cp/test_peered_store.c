@@ -19,6 +19,27 @@
 
 static struct service_cluster c;
 
+static struct archive *archive_of(uint16_t id)
+{
+	return c.servers[id - 1].archive;
+}
+
+/* Onto the disk of server 'at'. */
+#define STORE(put, at, record)                                                                     \
+	do {                                                                                       \
+		struct archive_batch *batch_ = archive_batch(archive_of(at));                      \
+		assert_int_equal(put(batch_, record), 0);                                          \
+		assert_int_equal(archive_commit(archive_of(at), batch_, NULL, NULL), 0);           \
+		fake_archive_turn(archive_of(at));                                                 \
+	} while (0)
+
+static void store_sync(uint16_t at, const char *cell, bool is_complete)
+{
+	const struct wire_cell_sync sync = {.cell = cell, .is_complete = is_complete};
+
+	STORE(archive_put_sync, at, &sync);
+}
+
 static int set_up(void **state)
 {
 	service_cluster_open(&c, &(struct played_config){.n_elements = N_ELEMENTS});
@@ -29,11 +50,7 @@ static int set_up(void **state)
 		fake_cluster_standby(cluster, "r0", 2);
 		fake_cluster_standby(cluster, "r1", 3);
 		fake_cluster_standby(cluster, "r2", 1);
-		table_archive_sync(c.servers[id - 1].archive,
-				   id == 1   ? "r2"
-				   : id == 2 ? "r0"
-					     : "r1",
-				   true);
+		store_sync(id, id == 1 ? "r2" : id == 2 ? "r0" : "r1", true);
 	}
 	return 0;
 }
@@ -56,27 +73,23 @@ static const char *region_of(uint64_t element)
 	return regions[owner_of(element) - 1];
 }
 
-static struct archive *archive_of(uint16_t id)
-{
-	return c.servers[id - 1].archive;
-}
-
 struct stored_state {
 	uint64_t element, generation, n_reports, age_s;
 };
 
 static void store_element(uint16_t at, struct stored_state s)
 {
-	table_archive_element(archive_of(at),
-			      &(struct wire_stored_element){
-				      .id = s.element,
-				      .cell = region_of(s.element),
-				      .owner = owner_of(s.element),
-				      .token = {1, s.generation},
-				      .n_reports = s.n_reports,
-				      .last_seen_ns = 1,
-				      .stored_ns = core_wall_ns() - s.age_s * SECOND_NS,
-			      });
+	const struct wire_stored_element record = {
+		.id = s.element,
+		.cell = region_of(s.element),
+		.owner = owner_of(s.element),
+		.token = {1, s.generation},
+		.n_reports = s.n_reports,
+		.last_seen_ns = 1,
+		.stored_ns = core_wall_ns() - s.age_s * SECOND_NS,
+	};
+
+	STORE(archive_put_element, at, &record);
 }
 
 #define OCTETS(text)                                                                               \
@@ -94,33 +107,37 @@ struct stored_change {
 
 static void store_alarm(uint16_t at, struct stored_change s)
 {
-	table_archive_alarm(archive_of(at), &(struct wire_stored_alarm){
-						    .element_id = s.element,
-						    .type = OCTETS("linkDown"),
-						    .resource = OCTETS(s.resource),
-						    .state = s.state,
-						    .severity = FEDMEM_MAJOR,
-						    .raised_ns = 7,
-						    .changed_ns = s.changed_ns,
-						    .last_ns = s.changed_ns,
-						    .count = s.count,
-						    .owner = owner_of(s.element),
-						    .token = {1, s.generation},
-						    .cell = region_of(s.element),
-						    .stored_ns = core_wall_ns(),
-					    });
+	const struct wire_stored_alarm record = {
+		.element_id = s.element,
+		.type = OCTETS("linkDown"),
+		.resource = OCTETS(s.resource),
+		.state = s.state,
+		.severity = FEDMEM_MAJOR,
+		.raised_ns = 7,
+		.changed_ns = s.changed_ns,
+		.last_ns = s.changed_ns,
+		.count = s.count,
+		.owner = owner_of(s.element),
+		.token = {1, s.generation},
+		.cell = region_of(s.element),
+		.stored_ns = core_wall_ns(),
+	};
+
+	STORE(archive_put_alarm, at, &record);
 }
 
 static void store_note(uint16_t at, uint64_t element, uint64_t raised_ns, uint64_t time_ns,
 		       const char *who)
 {
-	table_archive_note(archive_of(at), &(struct wire_alarm_note){.element_id = element,
-								     .type = OCTETS("linkDown"),
-								     .resource = OCTETS("if1"),
-								     .raised_ns = raised_ns,
-								     .time_ns = time_ns,
-								     .is_ack = true,
-								     .operator_name = who});
+	const struct wire_alarm_note record = {.element_id = element,
+					       .type = OCTETS("linkDown"),
+					       .resource = OCTETS("if1"),
+					       .raised_ns = raised_ns,
+					       .time_ns = time_ns,
+					       .is_ack = true,
+					       .operator_name = who};
+
+	STORE(archive_put_note, at, &record);
 }
 
 static void ask(uint16_t id, const char *path, const struct wire_list_request *request,
@@ -240,7 +257,7 @@ static void standby_whose_copy_is_not_whole_leaves_it_to_the_owner(void **state)
 {
 	struct wire_alarm_list *list;
 
-	table_archive_sync(archive_of(2), "r0", false);
+	store_sync(2, "r0", false);
 	store_alarm(2, (struct stored_change){10, 1, "old", FEDMEM_ALARM_RAISED, 5, 1});
 	list = alarms(3, LIST_ALARMS, &everything);
 	assert_int_equal(list->n_alarms, 0);
@@ -504,7 +521,7 @@ static void stored_status_is_what_was_stored_last(void **state)
 	service_cluster_call(&c, 1, WIRE_PATH("Peered", "GetStoredStatus"), &nothing, &answer);
 	assert_int_equal(answer.status, RPC_NOT_FOUND);
 	service_answer_free(&answer);
-	table_archive_status(archive_of(1), &was);
+	STORE(archive_put_status, 1, &was);
 	service_cluster_call(&c, 1, WIRE_PATH("Peered", "GetStoredStatus"), &nothing, &answer);
 	assert_int_equal(answer.status, RPC_OK);
 	assert_int_equal(wire_status_unpack(answer.bytes, answer.n, &status), 0);

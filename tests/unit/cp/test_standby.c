@@ -8,39 +8,14 @@
 
 #include <cmocka.h>
 
-#include "tests/lib/standby_bed.h"
+#include "tests/unit/cp/standby_case.h"
 
-static const struct fedmem_token first = {1, 1}, second = {1, 2};
+static const struct fedmem_token second = {1, 2};
 
 static int bed_open(void **state)
 {
-	static struct standby_bed b;
-
-	standby_bed_open(&b, 12);
-	/* e10, e40, e70 and e100 are in "r0". */
-	standby_bed_map(&b, "r0", 1, 2, first);
-	standby_bed_wait_restored(&b, 1, 1);
-	standby_bed_wait_whole(&b, 1, "r0");
-	*state = &b;
+	case_open(state, 12); /* e10, e40, e70 and e100 are in "r0" */
 	return 0;
-}
-
-static int bed_close(void **state)
-{
-	standby_bed_close(*state);
-	return 0;
-}
-
-static struct bed_server *server(void **state, uint16_t id)
-{
-	return standby_bed_server(*state, id);
-}
-
-static bool all_done(void *user)
-{
-	const struct bed_server *s = user;
-
-	return s->n_done == s->n_events;
 }
 
 static bool is_archive_waited_for(void *user)
@@ -54,14 +29,14 @@ static bool is_archive_waited_for(void *user)
 
 static void a_change_is_done_when_the_standby_has_it_on_disk(void **state)
 {
-	fake_archive_hold(server(state, 2)->archive, true);
+	fake_archive_hold(case_server(state, 2)->archive, true);
 	standby_bed_alarm(*state, 1, 10, "port 1", FEDMEM_MAJOR);
-	standby_bed_wait(*state, is_archive_waited_for, server(state, 2));
+	standby_bed_wait(*state, is_archive_waited_for, case_server(state, 2));
 	standby_bed_turn(*state, 50);
-	assert_int_equal(server(state, 1)->n_done, 0);
-	fake_archive_hold(server(state, 2)->archive, false);
-	standby_bed_wait(*state, all_done, server(state, 1));
-	assert_int_equal(server(state, 1)->n_degraded, 0);
+	assert_int_equal(case_server(state, 1)->n_done, 0);
+	fake_archive_hold(case_server(state, 2)->archive, false);
+	case_wait_done(state, 1);
+	assert_int_equal(case_server(state, 1)->n_degraded, 0);
 	standby_bed_assert_same(*state, 1, 2, "r0");
 	assert_int_equal(standby_bed_events(*state, 2, 1), 1);
 }
@@ -76,34 +51,34 @@ static void changes_arrive_in_their_order_and_once(void **state)
 			standby_bed_turn(*state, 1);
 		/* What is sent again stays ahead of what came meanwhile. */
 		if (i % 50 == 20)
-			fake_calls_fate(server(state, 1)->played.cluster, 2, FAKE_CALLS_FAIL);
+			fake_calls_fate(case_server(state, 1)->played.cluster, 2, FAKE_CALLS_FAIL);
 		if (i % 50 == 40)
-			fake_calls_fate(server(state, 1)->played.cluster, 2, FAKE_CALLS_GO);
+			fake_calls_fate(case_server(state, 1)->played.cluster, 2, FAKE_CALLS_GO);
 	}
 	standby_bed_alarm(*state, 1, 10, "port 1", FEDMEM_WARNING);
-	standby_bed_wait(*state, all_done, server(state, 1));
-	assert_int_equal(server(state, 1)->n_degraded, 0);
+	case_wait_done(state, 1);
+	assert_int_equal(case_server(state, 1)->n_degraded, 0);
 	standby_bed_assert_same(*state, 1, 2, "r0");
 	assert_int_equal(standby_bed_events(*state, 2, 1), 301);
 	/* Far fewer calls than changes: what waits goes together. */
-	assert_true(fake_calls_made(server(state, 1)->played.cluster, 2) < 100);
+	assert_true(fake_calls_made(case_server(state, 1)->played.cluster, 2) < 100);
 }
 
 static void a_repeat_after_a_lost_answer_doubles_nothing(void **state)
 {
-	fake_calls_fate(server(state, 1)->played.cluster, 2, FAKE_CALLS_LOSE_ANSWER);
+	fake_calls_fate(case_server(state, 1)->played.cluster, 2, FAKE_CALLS_LOSE_ANSWER);
 	standby_bed_alarm(*state, 1, 10, "port 1", FEDMEM_MAJOR);
 	standby_bed_turn(*state, 100);
-	fake_calls_fate(server(state, 1)->played.cluster, 2, FAKE_CALLS_GO);
-	standby_bed_wait(*state, all_done, server(state, 1));
-	assert_int_equal(server(state, 1)->n_degraded, 0);
+	fake_calls_fate(case_server(state, 1)->played.cluster, 2, FAKE_CALLS_GO);
+	case_wait_done(state, 1);
+	assert_int_equal(case_server(state, 1)->n_degraded, 0);
 	standby_bed_assert_same(*state, 1, 2, "r0");
 	assert_int_equal(standby_bed_events(*state, 2, 1), 1);
 }
 
 static void what_is_sent_again_stays_ahead_of_what_came_meanwhile(void **state)
 {
-	struct bed_server *owner = server(state, 1), *standby = server(state, 2);
+	struct bed_server *owner = case_server(state, 1), *standby = case_server(state, 2);
 
 	fake_calls_fate(owner->played.cluster, 2, FAKE_CALLS_LOSE_ANSWER);
 	fake_archive_hold(standby->archive, true);
@@ -112,7 +87,7 @@ static void what_is_sent_again_stays_ahead_of_what_came_meanwhile(void **state)
 	standby_bed_alarm(*state, 1, 10, "port 1", FEDMEM_CLEARED);
 	fake_calls_fate(owner->played.cluster, 2, FAKE_CALLS_GO);
 	fake_archive_hold(standby->archive, false);
-	standby_bed_wait(*state, all_done, owner);
+	case_wait_done(state, 1);
 	assert_int_equal(owner->n_degraded, 0);
 	standby_bed_assert_same(*state, 1, 2, "r0");
 }
@@ -123,19 +98,19 @@ static void a_standby_that_was_away_gets_exactly_what_the_owner_has(void **state
 {
 	for (uint64_t e = 10; e <= 100; e += 30)
 		standby_bed_alarm(*state, 1, e, "port 1", FEDMEM_MAJOR);
-	standby_bed_wait(*state, all_done, server(state, 1));
+	case_wait_done(state, 1);
 
-	fake_calls_fate(server(state, 1)->played.cluster, 2, FAKE_CALLS_FAIL);
+	fake_calls_fate(case_server(state, 1)->played.cluster, 2, FAKE_CALLS_FAIL);
 	standby_bed_alarm(*state, 1, 10, "port 1", FEDMEM_CLEARED);
 	standby_bed_alarm(*state, 1, 40, "port 2", FEDMEM_MINOR);
-	standby_bed_wait(*state, all_done, server(state, 1));
-	assert_int_equal(server(state, 1)->n_degraded, 2);
-	assert_false(standby_is_whole(server(state, 1)->standby, "r0"));
+	case_wait_done(state, 1);
+	assert_int_equal(case_server(state, 1)->n_degraded, 2);
+	assert_false(standby_is_whole(case_server(state, 1)->standby, "r0"));
 	/* Nobody waits for one that is known to be away. */
 	standby_bed_alarm(*state, 1, 70, "port 2", FEDMEM_MINOR);
-	assert_int_equal(server(state, 1)->n_degraded, 3);
+	assert_int_equal(case_server(state, 1)->n_degraded, 3);
 
-	fake_calls_fate(server(state, 1)->played.cluster, 2, FAKE_CALLS_GO);
+	fake_calls_fate(case_server(state, 1)->played.cluster, 2, FAKE_CALLS_GO);
 	standby_bed_wait_whole(*state, 1, "r0");
 	standby_bed_assert_same(*state, 1, 2, "r0");
 	assert_int_equal(standby_bed_events(*state, 2, 1), standby_bed_events(*state, 1, 1));
@@ -152,17 +127,6 @@ static void events_that_an_earlier_life_of_the_owner_sent_to_nobody_come_with_th
 	standby_bed_wait_whole(*state, 1, "r0");
 	assert_int_equal(standby_bed_events(*state, 1, 1), 2);
 	assert_int_equal(standby_bed_events(*state, 2, 1), 2);
-}
-
-static struct wire_cell_sync sync_of(void **state, uint16_t id)
-{
-	struct wire_cell_sync *sync, copy;
-
-	assert_true(archive_sync(server(state, id)->archive, "r0", &sync));
-	copy = *sync;
-	copy.cell = NULL;
-	wire_free(sync);
-	return copy;
 }
 
 static uint32_t n_lines(char *text)
@@ -182,7 +146,7 @@ static bool is_stray_gone(void *user)
 
 static void what_the_owner_does_not_have_is_given_up_with_the_copy(void **state)
 {
-	struct archive_batch *b = archive_batch(server(state, 2)->archive);
+	struct archive_batch *b = archive_batch(case_server(state, 2)->archive);
 	const struct wire_stored_alarm stray = {.element_id = 40,
 						.type = {(const uint8_t *)"link", 4},
 						.state = FEDMEM_ALARM_RAISED,
@@ -191,30 +155,30 @@ static void what_the_owner_does_not_have_is_given_up_with_the_copy(void **state)
 						.token = {1, 1}};
 
 	assert_int_equal(archive_put_alarm(b, &stray), 0);
-	assert_int_equal(archive_commit(server(state, 2)->archive, b, NULL, NULL), 0);
+	assert_int_equal(archive_commit(case_server(state, 2)->archive, b, NULL, NULL), 0);
 	standby_bed_alarm(*state, 1, 10, "port 1", FEDMEM_MAJOR);
-	standby_bed_wait(*state, all_done, server(state, 1));
+	case_wait_done(state, 1);
 	/* The standby's control plane starts anew, and gets a copy. */
 	standby_bed_kill(*state, 2);
 	standby_bed_start(*state, 2);
 	standby_bed_wait(*state, is_stray_gone, *state);
 	standby_bed_wait_whole(*state, 1, "r0");
 	standby_bed_assert_same(*state, 1, 2, "r0");
-	assert_true(sync_of(state, 2).is_complete);
+	assert_true(case_sync(state, 2).is_complete);
 }
 
 static void the_sync_record_says_whole_only_from_the_end_of_a_copy_on(void **state)
 {
-	assert_true(sync_of(state, 2).is_complete);
-	assert_false(sync_of(state, 2).is_owner);
-	assert_true(sync_of(state, 1).is_complete);
-	assert_true(sync_of(state, 1).is_owner);
-	standby_bed_map(*state, "r0", 1, 3, first);
+	assert_true(case_sync(state, 2).is_complete);
+	assert_false(case_sync(state, 2).is_owner);
+	assert_true(case_sync(state, 1).is_complete);
+	assert_true(case_sync(state, 1).is_owner);
+	standby_bed_map(*state, "r0", 1, 3, case_first);
 	standby_bed_wait_whole(*state, 1, "r0");
 	standby_bed_alarm(*state, 1, 10, "port 1", FEDMEM_MAJOR);
-	standby_bed_wait(*state, all_done, server(state, 1));
+	case_wait_done(state, 1);
 	standby_bed_assert_same(*state, 1, 3, "r0");
-	assert_true(sync_of(state, 3).is_complete);
+	assert_true(case_sync(state, 3).is_complete);
 }
 
 /* ---- Copies of many pages ---- */
@@ -223,13 +187,7 @@ static void the_sync_record_says_whole_only_from_the_end_of_a_copy_on(void **sta
 
 static int many_open(void **state)
 {
-	static struct standby_bed b;
-
-	standby_bed_open(&b, MANY);
-	standby_bed_map(&b, "r0", 1, 2, first);
-	standby_bed_wait_restored(&b, 1, 1);
-	standby_bed_wait_whole(&b, 1, "r0");
-	*state = &b;
+	case_open(state, MANY);
 	return 0;
 }
 
@@ -242,7 +200,7 @@ static void many_alarms(void **state, const char *resource, uint8_t severity)
 
 static bool is_first_page_stored(void *user)
 {
-	struct wire_cell_sync *sync;
+	struct wire_cell_sync *sync = NULL;
 	bool is_so = archive_sync(user, "r0", &sync) && !sync->is_complete;
 
 	wire_free(sync);
@@ -251,39 +209,40 @@ static bool is_first_page_stored(void *user)
 
 static void an_interrupted_copy_loses_no_alarm(void **state)
 {
-	struct bed_server *standby = server(state, 2);
+	struct bed_server *standby = case_server(state, 2);
 
 	many_alarms(state, "port 1", FEDMEM_MAJOR);
-	standby_bed_wait(*state, all_done, server(state, 1));
-	assert_int_equal(server(state, 1)->n_degraded, 0);
+	case_wait_done(state, 1);
+	assert_int_equal(case_server(state, 1)->n_degraded, 0);
 	assert_int_equal(n_lines(standby_bed_archive(*state, 2, "r0")), MANY / 30);
 
 	standby_bed_kill(*state, 2);
 	standby_bed_start(*state, 2);
-	fake_archive_limit(standby->archive, 1);
+	fake_archive_refuse(standby->archive, 1, UINT32_MAX);
 	standby_bed_wait(*state, is_first_page_stored, standby->archive);
 	standby_bed_turn(*state, 100);
-	assert_false(sync_of(state, 2).is_complete);
+	assert_false(case_sync(state, 2).is_complete);
 	assert_int_equal(n_lines(standby_bed_archive(*state, 2, "r0")), MANY / 30);
 	standby_bed_assert_same(*state, 1, 2, "r0");
 
-	fake_archive_limit(standby->archive, UINT32_MAX);
+	fake_archive_refuse(standby->archive, 0, 0);
 	standby_bed_wait_whole(*state, 1, "r0");
 	standby_bed_assert_same(*state, 1, 2, "r0");
-	assert_true(sync_of(state, 2).is_complete);
+	assert_true(case_sync(state, 2).is_complete);
 }
 
 static void a_new_standby_gets_every_page(void **state)
 {
 	many_alarms(state, "port 1", FEDMEM_MAJOR);
-	standby_bed_wait(*state, all_done, server(state, 1));
+	case_wait_done(state, 1);
 	/* What was kept under another token is void. */
-	played_alarm(&server(state, 1)->played, &(struct played_alarm){.element = 40,
-								       .token = {7, 7},
-								       .type = "link",
-								       .resource = "old",
-								       .severity = FEDMEM_MAJOR});
-	standby_bed_map(*state, "r0", 1, 3, first);
+	played_alarm(&case_server(state, 1)->played,
+		     &(struct played_alarm){.element = 40,
+					    .token = {7, 7},
+					    .type = "link",
+					    .resource = "old",
+					    .severity = FEDMEM_MAJOR});
+	standby_bed_map(*state, "r0", 1, 3, case_first);
 	standby_bed_wait_whole(*state, 1, "r0");
 	assert_int_equal(n_lines(standby_bed_archive(*state, 3, "r0")), MANY / 30);
 	standby_bed_assert_same(*state, 1, 3, "r0");
@@ -291,10 +250,10 @@ static void a_new_standby_gets_every_page(void **state)
 
 static void a_change_between_two_pages_is_not_lost(void **state)
 {
-	struct bed_server *standby = server(state, 2);
+	struct bed_server *standby = case_server(state, 2);
 
 	many_alarms(state, "port 1", FEDMEM_MAJOR);
-	standby_bed_wait(*state, all_done, server(state, 1));
+	case_wait_done(state, 1);
 	standby_bed_kill(*state, 2);
 	standby_bed_start(*state, 2);
 	fake_archive_hold(standby->archive, true);
@@ -306,7 +265,7 @@ static void a_change_between_two_pages_is_not_lost(void **state)
 	many_alarms(state, "port 3", FEDMEM_WARNING);
 	standby_bed_wait_whole(*state, 1, "r0");
 	standby_bed_assert_same(*state, 1, 2, "r0");
-	assert_int_equal(standby_bed_events(*state, 2, 1), server(state, 1)->n_events);
+	assert_int_equal(standby_bed_events(*state, 2, 1), case_server(state, 1)->n_events);
 }
 
 /* ---- Fencing ---- */
@@ -355,7 +314,7 @@ static struct answer replicate(void **state, uint16_t from, struct wire_token to
 	struct wire_bytes bytes;
 
 	assert_int_equal(wire_replicate_request_pack(&m, &bytes), 0);
-	assert_int_equal(cluster_call(server(state, from)->played.cluster, 2, "Replicate",
+	assert_int_equal(cluster_call(case_server(state, from)->played.cluster, 2, "Replicate",
 				      bytes.bytes, bytes.n, 1000, on_answer, &answer),
 			 0);
 	wire_bytes_free(&bytes);
@@ -404,8 +363,8 @@ static void what_was_overtaken_is_refused(void **state)
 	struct answer a;
 
 	standby_bed_alarm(*state, 1, 10, "port 1", FEDMEM_MAJOR);
-	standby_bed_wait(*state, all_done, server(state, 1));
-	fake_calls_delay(server(state, 1)->played.cluster, 1);
+	case_wait_done(state, 1);
+	fake_calls_delay(case_server(state, 1)->played.cluster, 1);
 	a = replicate(state, 1, (struct wire_token){1, 1});
 	assert_false(a.a.is_stored);
 	assert_string_equal(a.why, "out of order");
@@ -417,48 +376,49 @@ static void a_token_that_is_not_known_yet_is_waited_for(void **state)
 	standby_bed_map_one(*state, 1, "r0", 1, 2, second);
 	standby_bed_wait_restored(*state, 1, 2);
 	standby_bed_turn(*state, 100);
-	assert_false(standby_is_whole(server(state, 1)->standby, "r0"));
+	assert_false(standby_is_whole(case_server(state, 1)->standby, "r0"));
 	standby_bed_map_one(*state, 2, "r0", 1, 2, second);
 	standby_bed_wait_whole(*state, 1, "r0");
-	assert_int_equal(sync_of(state, 2).token.generation, 2);
+	assert_int_equal(case_sync(state, 2).token.generation, 2);
 }
 
 /* ---- The callback ---- */
 
 static void without_a_standby_it_is_said_at_once(void **state)
 {
-	standby_bed_map(*state, "r0", 1, 0, first);
+	standby_bed_map(*state, "r0", 1, 0, case_first);
 	standby_bed_alarm(*state, 1, 10, "port 1", FEDMEM_MAJOR);
-	assert_int_equal(server(state, 1)->n_done, 1);
-	assert_int_equal(server(state, 1)->n_degraded, 1);
-	standby_send(server(state, 1)->standby, "no cell of ours",
+	assert_int_equal(case_server(state, 1)->n_done, 1);
+	assert_int_equal(case_server(state, 1)->n_degraded, 1);
+	standby_send(case_server(state, 1)->standby, "no cell of ours",
 		     &(struct wire_replicate_request){0}, NULL, NULL);
 }
 
 static void what_waits_at_the_end_is_told_so_once(void **state)
 {
-	fake_archive_hold(server(state, 2)->archive, true);
+	fake_archive_hold(case_server(state, 2)->archive, true);
 	for (int i = 0; i < 10; i++)
 		standby_bed_alarm(*state, 1, 10, "port 1", i % 2 ? FEDMEM_CLEARED : FEDMEM_MAJOR);
-	standby_bed_wait(*state, is_archive_waited_for, server(state, 2));
+	standby_bed_wait(*state, is_archive_waited_for, case_server(state, 2));
 	for (int i = 0; i < 10; i++)
 		standby_bed_alarm(*state, 1, 10, "port 1", i % 2 ? FEDMEM_CLEARED : FEDMEM_MAJOR);
-	assert_int_equal(server(state, 1)->n_done, 0);
+	assert_int_equal(case_server(state, 1)->n_done, 0);
 	standby_bed_kill(*state, 1);
-	assert_int_equal(server(state, 1)->n_done, 20);
-	assert_int_equal(server(state, 1)->n_degraded, 20);
+	assert_int_equal(case_server(state, 1)->n_done, 20);
+	assert_int_equal(case_server(state, 1)->n_degraded, 20);
 }
 
 static void what_no_memory_was_left_for_comes_with_a_copy(void **state)
 {
-	played_alarm(&server(state, 1)->played, &(struct played_alarm){.element = 10,
-								       .token = first,
-								       .type = "link",
-								       .resource = "port 1",
-								       .severity = FEDMEM_MAJOR});
-	standby_send(server(state, 1)->standby, "r0", &(struct wire_replicate_request){0}, NULL,
-		     NULL);
-	assert_false(standby_is_whole(server(state, 1)->standby, "r0"));
+	played_alarm(&case_server(state, 1)->played,
+		     &(struct played_alarm){.element = 10,
+					    .token = case_first,
+					    .type = "link",
+					    .resource = "port 1",
+					    .severity = FEDMEM_MAJOR});
+	standby_send(case_server(state, 1)->standby, "r0", &(struct wire_replicate_request){0},
+		     NULL, NULL);
+	assert_false(standby_is_whole(case_server(state, 1)->standby, "r0"));
 	standby_bed_wait_whole(*state, 1, "r0");
 	standby_bed_assert_same(*state, 1, 2, "r0");
 }
@@ -476,27 +436,27 @@ static void what_waits_is_bounded(void **state)
 	uint32_t n = 0;
 
 	/* 'n_degraded' of the bed is not counted here: nobody is asked for the others. */
-	fake_archive_hold(server(state, 2)->archive, true);
-	while (standby_is_whole(server(state, 1)->standby, "r0") || n == 0 || n % 100 != 0) {
+	fake_archive_hold(case_server(state, 2)->archive, true);
+	while (standby_is_whole(case_server(state, 1)->standby, "r0") || n == 0 || n % 100 != 0) {
 		for (int i = 0; i < 100; i++, n++, event.number++)
 			standby_send(
-				server(state, 1)->standby, "r0",
+				case_server(state, 1)->standby, "r0",
 				&(struct wire_replicate_request){.events = &event, .n_events = 1},
 				NULL, NULL);
 	}
 	for (; n < 2 * STANDBY_WAITING_BYTES / sizeof(text); n++, event.number++)
-		standby_send(server(state, 1)->standby, "r0",
+		standby_send(case_server(state, 1)->standby, "r0",
 			     &(struct wire_replicate_request){.events = &event, .n_events = 1},
 			     NULL, NULL);
 	standby_bed_alarm(*state, 1, 10, "port 1", FEDMEM_MAJOR);
-	assert_int_equal(server(state, 1)->n_degraded, 1);
-	fake_archive_hold(server(state, 2)->archive, false);
+	assert_int_equal(case_server(state, 1)->n_degraded, 1);
+	fake_archive_hold(case_server(state, 2)->archive, false);
 	standby_bed_wait_whole(*state, 1, "r0");
 	standby_bed_assert_same(*state, 1, 2, "r0");
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, bed_open, bed_close)
-#define M(name) cmocka_unit_test_setup_teardown(name, many_open, bed_close)
+#define T(name) cmocka_unit_test_setup_teardown(name, bed_open, case_close)
+#define M(name) cmocka_unit_test_setup_teardown(name, many_open, case_close)
 
 int main(void)
 {
