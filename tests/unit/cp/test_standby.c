@@ -118,12 +118,13 @@ static void a_standby_that_was_away_gets_exactly_what_the_owner_has(void **state
 
 static void events_that_an_earlier_life_of_the_owner_sent_to_nobody_come_with_the_copy(void **state)
 {
-	fake_calls_fate(server(state, 1)->played.cluster, 2, FAKE_CALLS_FAIL);
+	fake_calls_fate(case_server(state, 1)->played.cluster, 2, FAKE_CALLS_FAIL);
 	standby_bed_alarm(*state, 1, 10, "port 1", FEDMEM_MAJOR);
 	standby_bed_alarm(*state, 1, 40, "port 1", FEDMEM_MAJOR);
+	case_wait_done(state, 1);
 	standby_bed_kill(*state, 1);
-	fake_calls_fate(server(state, 1)->played.cluster, 2, FAKE_CALLS_GO);
 	standby_bed_start(*state, 1);
+	fake_calls_fate(case_server(state, 1)->played.cluster, 2, FAKE_CALLS_GO);
 	standby_bed_wait_whole(*state, 1, "r0");
 	assert_int_equal(standby_bed_events(*state, 1, 1), 2);
 	assert_int_equal(standby_bed_events(*state, 2, 1), 2);
