@@ -143,7 +143,15 @@ static void forward_to_master(struct order *o)
 
 static void refused_here(struct order *o, int err)
 {
-	if (err != -EAGAIN) {
+	if (err == -EDQUOT) {
+		rpc_call_fail(o->call, RPC_RESOURCE_EXHAUSTED,
+			      "more elements or cells than memory.elements_max and "
+			      "memory.cells_max allow");
+		order_free(o);
+	} else if (err == -EMSGSIZE) {
+		rpc_call_fail(o->call, RPC_INVALID_ARGUMENT, "names that are too long");
+		order_free(o);
+	} else if (err != -EAGAIN) {
 		rpc_call_fail(o->call, RPC_RESOURCE_EXHAUSTED, "too much waits here: again later");
 		order_free(o);
 	} else if (o->step > 0) {
