@@ -79,7 +79,8 @@ const struct registry *cluster_registry(struct cluster *c);
  * under the same request id, whoever is master then); that may be before this returns. A request
  * that was done before is answered at once. Copies the entry; sets its time.
  * -EAGAIN: this server is not the acting master. -ENOBUFS: too much is under way. -ENOSPC: its
- * store is three quarters full. -EMSGSIZE: longer than REGISTRY_ENTRY_MAX. */
+ * store is three quarters full. -EMSGSIZE: longer than REGISTRY_ENTRY_MAX. -EDQUOT: more elements
+ * or cells than the segment has room for. */
 int cluster_command(struct cluster *c, const struct wire_registry_entry *entry,
 		    void (*done)(void *user, int err, const struct registry_outcome *outcome),
 		    void *user);

@@ -9,7 +9,8 @@
 struct command {
 	struct command *next;
 	uint64_t index, epoch;
-	bool is_repeat; /* another one asked the same before it, and put the entry */
+	bool is_repeat;		      /* another one asked the same before it, and put the entry */
+	uint32_t n_elements, n_cells; /* that its entry adds */
 	void (*done)(void *user, int err, const struct registry_outcome *outcome);
 	void *user;
 	char request_id[WIRE_REQUEST_ID_MAX + 1];
@@ -102,12 +103,70 @@ static void command_insert(struct cluster *c, struct command *command)
 	c->n_commands++;
 }
 
+/* ---- What the segments have room for ---- */
+
+static int compare_texts(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Regions of the entry's elements that have no element yet. */
+static int cells_count(const struct cluster *c, const struct wire_registry_entry *entry,
+		       uint32_t *n)
+{
+	const char **names = malloc((entry->n_elements + 1) * sizeof(*names));
+	uint32_t n_names = 0;
+
+	if (names == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < entry->n_elements; i++)
+		if (inventory_count_region(c->inventory, entry->elements[i].region) == 0)
+			names[n_names++] = entry->elements[i].region;
+	qsort(names, n_names, sizeof(*names), compare_texts);
+	*n = 0;
+	for (uint32_t i = 0; i < n_names; i++)
+		*n += i == 0 || strcmp(names[i - 1], names[i]) != 0;
+	free(names);
+	return 0;
+}
+
+static bool is_new(const struct cluster *c, const struct wire_element_spec *spec)
+{
+	return spec->id != 0 ? inventory_find_id(c->inventory, spec->id) == NULL
+			     : inventory_find_name(c->inventory, spec->name) == NULL;
+}
+
+/* The registry would take them, and no segment could show them: then cells could not be published
+ * either. What other commands under way add counts too. */
+static int room_check(const struct cluster *c, struct command *command,
+		      const struct wire_registry_entry *entry)
+{
+	const struct fedmem_sizes *sizes = fedmem_sizes(c->fedmem);
+	uint64_t n_elements = inventory_count(c->inventory);
+	uint64_t n_cells = registry_map(c->registry)->n_cells;
+	int err = cells_count(c, entry, &command->n_cells);
+
+	for (uint32_t i = 0; i < entry->n_elements; i++)
+		command->n_elements += is_new(c, &entry->elements[i]);
+	for (const struct command *i = c->commands; i != NULL; i = i->next) {
+		n_elements += i->n_elements;
+		n_cells += i->n_cells;
+	}
+	if (err != 0)
+		return err;
+	if ((command->n_elements > 0 && n_elements + command->n_elements > sizes->elements_max) ||
+	    (command->n_cells > 0 && n_cells + command->n_cells > sizes->cells_max))
+		return -EDQUOT;
+	return 0;
+}
+
 static int command_put(struct cluster *c, struct command *command,
 		       const struct wire_registry_entry *entry)
 {
 	const struct command *same =
 		command->request_id[0] != '\0' ? command_find(c, command->request_id) : NULL;
 	struct wire_registry_entry timed = *entry;
+	int err;
 
 	command->epoch = c->role.epoch;
 	if (same != NULL) {
@@ -115,6 +174,9 @@ static int command_put(struct cluster *c, struct command *command,
 		command->is_repeat = true;
 		return 0;
 	}
+	err = room_check(c, command, entry);
+	if (err != 0)
+		return err;
 	timed.time_ns = core_wall_ns();
 	return replica_append(c, &timed, &command->index);
 }

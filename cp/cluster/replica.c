@@ -358,7 +358,8 @@ static void compact_if_due(struct cluster *c)
 	if (err != 0)
 		cluster_die("registry: log not compacted", err);
 	c->is_compacting = true;
-	c->log_bytes = 0;
+	/* A ninth or more is gone, see replog_compact_below(); or all but a few. */
+	c->log_bytes -= kept == REGISTRY_LOG_KEPT ? c->log_bytes / 9 : c->log_bytes;
 	replica_do(c, &in);
 }
 
@@ -428,6 +429,7 @@ int replica_load(struct cluster *c, char *why, size_t why_bytes)
 	}
 	if (err != 0)
 		return err > 0 ? -EBADMSG : err;
+	c->log_bytes = registry_log_bytes(c->registry);
 	replica_recall(c);
 	core_log(CORE_INFO, "registry: loaded applied=%llu last=%llu elements=%u cells=%u%s",
 		 (unsigned long long)durable.base, (unsigned long long)durable.last,

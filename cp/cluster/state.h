@@ -146,7 +146,7 @@ struct cluster {
 	uint64_t state_stored, state_writes[CLUSTER_STATE_WRITES_MAX];
 	uint32_t n_state_writes;
 	bool is_compacting;
-	uint64_t log_bytes; /* put since the log was compacted */
+	uint64_t log_bytes; /* of the log that is kept, about */
 	struct {
 		uint16_t server;
 		uint64_t call;

@@ -14,6 +14,7 @@
 #define DEADLINE_MS    10000
 #define NAME_BYTES_MAX 255
 #define WHY_BYTES      256
+#define STEP_BYTES     (1 + 10 + 1 + 16) /* "/", the step, "-", the hash */
 
 struct order;
 
@@ -35,8 +36,8 @@ struct order {
 	const struct order_kind *kind;
 	void *request;
 	struct wire_command *command;
-	char made_id[COMMAND_ID_BYTES];	     /* when the client chose none */
-	char step_id[COMMAND_ID_BYTES + 16]; /* of one entry of several */
+	char made_id[COMMAND_ID_BYTES];	       /* when the client chose none */
+	char step_id[WIRE_REQUEST_ID_MAX + 1]; /* of one entry of several */
 	struct wire_element_spec moved;
 	uint32_t step;
 	struct wire_command_reply reply;
@@ -129,7 +130,15 @@ static void forward_to_master(struct order *o)
 
 static void refused_here(struct order *o, int err)
 {
-	if (err != -EAGAIN) {
+	if (err == -EDQUOT) {
+		rpc_call_fail(o->call, RPC_RESOURCE_EXHAUSTED,
+			      "more elements or cells than memory.elements_max and "
+			      "memory.cells_max allow");
+		order_free(o);
+	} else if (err == -EMSGSIZE) {
+		rpc_call_fail(o->call, RPC_INVALID_ARGUMENT, "names that are too long");
+		order_free(o);
+	} else if (err != -EAGAIN) {
 		rpc_call_fail(o->call, RPC_RESOURCE_EXHAUSTED, "too much waits here: again later");
 		order_free(o);
 	} else if (o->step > 0) {
@@ -249,6 +258,22 @@ static void check_import(struct peered *p, const void *request, char why[WHY_BYT
 	}
 }
 
+/* The request's id, as far as there is room, and what tells it from all others: the step of another
+ * request would count as done. */
+static void step_name(struct order *o, uint32_t step)
+{
+	const char *id = o->command->request_id;
+	size_t n = strnlen(id, WIRE_REQUEST_ID_MAX - STEP_BYTES);
+	uint64_t hash = 0xcbf29ce484222325u;
+
+	for (const char *at = id; *at != '\0'; at++)
+		hash = (hash ^ (uint8_t)*at) * 0x100000001b3u;
+	while (n > 0 && ((uint8_t)id[n] & 0xc0) == 0x80)
+		n--; /* not inside a character */
+	snprintf(o->step_id, sizeof(o->step_id), "%.*s/%u-%016llx", (int)n, id, step,
+		 (unsigned long long)hash);
+}
+
 static bool import_entry(struct order *o, uint32_t step, struct wire_registry_entry *e)
 {
 	const struct wire_import_elements_request *r = o->request;
@@ -262,9 +287,7 @@ static bool import_entry(struct order *o, uint32_t step, struct wire_registry_en
 	e->n_elements = r->n_elements - first < REGISTRY_ELEMENTS_MAX ? r->n_elements - first
 								      : REGISTRY_ELEMENTS_MAX;
 	if (step > 0) {
-		/* An id of the full length gives up its end for the step. */
-		snprintf(o->step_id, sizeof(o->step_id), "%.*s/%u", WIRE_REQUEST_ID_MAX - 11,
-			 o->command->request_id, step);
+		step_name(o, step);
 		e->request_id = o->step_id;
 	}
 	return true;

@@ -113,8 +113,8 @@ static const char *entry_read(struct replog_durable *d, uint64_t index, uint64_t
 	return NULL;
 }
 
-static int entries_read(struct store_scan *scan, struct replog_durable *d, char *why,
-			size_t why_bytes)
+static int entries_read(struct registry *r, struct store_scan *scan, struct replog_durable *d,
+			char *why, size_t why_bytes)
 {
 	for (;;) {
 		const void *key, *value;
@@ -133,6 +133,7 @@ static int entries_read(struct store_scan *scan, struct replog_durable *d, char 
 		wrong = entry_read(d, index, n < EPOCH_BYTES ? 0 : row_get_u64(value), n);
 		if (wrong != NULL)
 			return damaged(why, why_bytes, wrong, index);
+		r->log_bytes += n - EPOCH_BYTES;
 	}
 }
 
@@ -159,6 +160,11 @@ static int goes_with_state(const struct registry *r, const struct replog_durable
 	return 0;
 }
 
+uint64_t registry_log_bytes(const struct registry *r)
+{
+	return r->log_bytes;
+}
+
 int registry_log_read(struct registry *r, struct replog_durable *d, char *why, size_t why_bytes)
 {
 	struct store_scan *scan;
@@ -172,7 +178,7 @@ int registry_log_read(struct registry *r, struct replog_durable *d, char *why, s
 		.first = r->applied + 1,
 		.last = r->applied,
 	};
-	err = entries_read(scan, d, why, why_bytes);
+	err = entries_read(r, scan, d, why, why_bytes);
 	store_scan_end(scan);
 	return err != 0 ? err : goes_with_state(r, d, why, why_bytes);
 }

@@ -69,6 +69,9 @@ int registry_log_hold(struct store_batch *b, struct election_position held);
 int registry_log_get(struct registry *r, uint64_t index, uint64_t *epoch, uint8_t **bytes,
 		     size_t *n);
 
+/* Octets of the entries that the load found. */
+uint64_t registry_log_bytes(const struct registry *r);
+
 /* ---- Applying ---- */
 
 struct registry_outcome {

@@ -8,6 +8,7 @@ struct registry {
 	struct store *store;
 	struct state state;
 	uint64_t applied, applied_epoch;
+	uint64_t log_bytes; /* of the entries that were there when it was loaded */
 	/* A snapshot that is coming in; its inventory is its own until it is whole. */
 	struct state *incoming;
 	bool is_rebuilding; /* the store has rows of one that is not whole */

@@ -193,6 +193,38 @@ static void a_pinned_cell_goes_to_its_server(void **state)
 	}
 }
 
+/* cells_max is 16 here, elements_max 64; 6 and 12 are there. */
+static void what_the_data_plane_has_no_room_for_is_not_put_into_the_log(void **state)
+{
+	uint32_t n = 2 * REGIONS, cells = REGIONS;
+	char id[16];
+
+	(void)state;
+	shell_start_all("deaf");
+	for (; n < 64; n++) {
+		snprintf(id, sizeof(id), "r%u", n);
+		if (cells < CELLS_MAX)
+			assert_begins(
+				shell_command(1, id, "put %s %u n%u c%u", id, 100 + n, n, cells++),
+				"refused=0");
+		else
+			assert_begins(shell_command(1, id, "put %s %u n%u south", id, 100 + n, n),
+				      "refused=0");
+		if (cells == CELLS_MAX)
+			assert_begins(shell_try(1, "more", "move more n%u another", n),
+				      "err=Disk quota exceeded");
+	}
+	assert_begins(shell_try(1, "full", "put full 500 late south"), "err=Disk quota exceeded");
+	/* What is there may change. */
+	assert_begins(shell_command(1, "moved", "move moved n%u west", n - 1), "refused=0");
+	assert_begins(shell_command(1, "same", "put same %u again south", 100 + n - 1),
+		      "refused=0");
+	assert_int_equal(shell_status(1, "elements"), 64);
+	assert_int_equal(shell_status(1, "cells"), CELLS_MAX);
+	UNTIL(servers[1].n_cells == CELLS_MAX && servers[2].n_cells == CELLS_MAX &&
+	      servers[3].n_cells == CELLS_MAX);
+}
+
 /* ---- The listener ---- */
 
 static uint32_t restoring_at(int i)
@@ -384,6 +416,7 @@ int main(void)
 		T(the_inventory_outlives_all_servers_and_a_changed_file_changes_nothing),
 		T(a_drained_servers_cells_move_and_do_not_come_back_by_themselves),
 		T(a_pinned_cell_goes_to_its_server),
+		T(what_the_data_plane_has_no_room_for_is_not_put_into_the_log),
 		T(a_gained_cell_is_held_back_until_it_is_restored_under_its_token),
 		T(a_cell_that_was_not_restored_before_a_restart_is_gained_again),
 		T(a_server_that_catches_up_from_nothing_gains_nothing_that_is_not_its_own),

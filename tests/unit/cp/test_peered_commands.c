@@ -374,11 +374,47 @@ static void long_import_goes_as_several_entries_each_once(void **state)
 	end(&o);
 	assert_int_equal(fake_cluster_commands(cluster_of(3)), 3);
 	assert_string_equal(fake_cluster_command(cluster_of(3), 0)->request_id, "big");
-	assert_string_equal(fake_cluster_command(cluster_of(3), 1)->request_id, "big/1");
-	assert_string_equal(fake_cluster_command(cluster_of(3), 2)->request_id, "big/2");
+	assert_memory_equal(fake_cluster_command(cluster_of(3), 1)->request_id, "big/1-", 6);
+	assert_memory_equal(fake_cluster_command(cluster_of(3), 2)->request_id, "big/2-", 6);
 	assert_int_equal(fake_cluster_command(cluster_of(3), 1)->elements[0].id,
 			 REGISTRY_ELEMENTS_MAX + 1);
 	assert_int_equal(fake_cluster_command(cluster_of(3), 2)->n_elements, 1);
+	free(specs);
+}
+
+/* They differ only at their ends, and an id of the full length gives up its end for the step; or
+ * one was chosen that looks like another's step. */
+static void no_import_takes_the_entries_of_another_for_its_own(void **state)
+{
+	static const char *const ids[] = {
+		"import-of-2026-11-22T20:54:01.123456-from-the-planning-system-01",
+		"import-of-2026-11-22T20:54:01.123456-from-the-planning-system-02", "big", "big/1"};
+	const uint32_t n = REGISTRY_ELEMENTS_MAX + 1, n_ids = sizeof(ids) / sizeof(ids[0]);
+	struct wire_element_spec *specs = calloc(n, sizeof(*specs));
+	struct outcome o;
+
+	assert_non_null(specs);
+	for (uint32_t i = 0; i < n; i++)
+		specs[i] = (struct wire_element_spec){
+			.id = i + 1, .name = "n", .kind = "k", .region = "r"};
+	for (uint32_t i = 0; i < n_ids; i++) {
+		import(1,
+		       &(struct wire_import_elements_request){.command = {.request_id = ids[i]},
+							      .elements = specs,
+							      .n_elements = n},
+		       &o);
+		assert_true(o.reply->is_done);
+		end(&o);
+	}
+	assert_int_equal(fake_cluster_commands(cluster_of(3)), 2 * n_ids);
+	for (uint32_t i = 0; i < 2 * n_ids; i++) {
+		const char *id = fake_cluster_command(cluster_of(3), i)->request_id;
+
+		assert_true(strlen(id) <= WIRE_REQUEST_ID_MAX);
+		for (uint32_t k = 0; k < i; k++)
+			assert_string_not_equal(id,
+						fake_cluster_command(cluster_of(3), k)->request_id);
+	}
 	free(specs);
 }
 
@@ -548,6 +584,7 @@ int main(void)
 		TEST(moves_are_into_a_region_or_of_the_cell_to_a_server),
 		TEST(adopted_element_without_an_id_goes_to_the_registry_as_it_is),
 		TEST(long_import_goes_as_several_entries_each_once),
+		TEST(no_import_takes_the_entries_of_another_for_its_own),
 		TEST(acknowledgement_through_any_server_is_stored_by_the_owner),
 		TEST(repeat_through_another_server_gets_the_same_answer),
 		TEST(repeat_while_the_first_waits_gets_the_same_answer),

@@ -130,11 +130,16 @@ static void compacted_entries_are_gone_below(void **state)
 
 static void load_says_what_the_log_is_like(void **state)
 {
+	uint64_t bytes;
+
 	make_log(3, 2);
-	put(4, 5, "");
-	put(5, 5, "");
-	put(6, 9, "");
 	registry_reload();
+	bytes = registry_log_bytes(rf.registry);
+	put(4, 5, "four");
+	put(5, 5, "");
+	put(6, 9, "six");
+	registry_reload();
+	assert_int_equal(registry_log_bytes(rf.registry), bytes + 7);
 	assert_int_equal(rf.durable.base, 2);
 	assert_int_equal(rf.durable.base_epoch, 1);
 	assert_int_equal(rf.durable.first, 1);
