@@ -21,8 +21,8 @@ struct alarm_book {
 	void *user;
 	struct alarm_place place;
 	bool is_scanning;
-	uint64_t scan_overflows; /* that the scan makes good for */
-	uint64_t said_overflows; /* that 'has_lost' was said of */
+	uint64_t scan_overflows;   /* that the scan makes good for */
+	uint64_t said_overtakings; /* that 'has_lost' was said of */
 	struct told *told;
 };
 
@@ -57,6 +57,16 @@ static uint64_t which(const struct fedmem_alarm *a)
 static bool was_told(const struct alarm_place *from, uint32_t index, uint64_t change)
 {
 	return change <= from->number || (index < from->scan_at && change <= from->scan_limit);
+}
+
+/* Overflows of a full ring. A start of the data plane counts as one too, so that the table is read,
+ * but it overtakes nothing. */
+static uint64_t overtakings(const struct alarm_book *b)
+{
+	/* In this order: a start that is just being counted may count as one too few. */
+	uint64_t overflows = fedmem_event_overflows(b->fm);
+
+	return overflows - fedmem_dp_starts(b->fm);
 }
 
 static void remember(struct alarm_book *b)
@@ -101,7 +111,8 @@ int alarm_book_create(struct alarm_book **out, struct fedmem *fm, const struct a
 	/* An earlier process was reading the table: to its end with the same limit, so that there
 	 * is one line between what was told and what was not. */
 	b->is_scanning = from->scan_at > 0;
-	b->scan_overflows = b->said_overflows = from->overflows;
+	b->scan_overflows = from->overflows;
+	b->said_overtakings = overtakings(b); /* nobody has a list from before this process */
 	*out = b;
 	return 0;
 }
@@ -155,9 +166,13 @@ static void follow_entry(struct alarm_book *b, uint32_t index, struct turn *t)
 	uint8_t kind = FEDMEM_EV_RAISED;
 	struct fedmem_alarm a;
 	struct told now;
+	int answer = fedmem_alarm_read(b->fm, index, &a);
 
-	if (fedmem_alarm_read(b->fm, index, &a) != 0 || a.change <= told->change ||
-	    a.change > b->place.scan_limit)
+	if (answer == FEDMEM_NOT_FOUND && told->is_raised) {
+		t->has_lost = true; /* a start of the data plane dropped it, it was damaged */
+		told->is_raised = false;
+	}
+	if (answer != 0 || a.change <= told->change || a.change > b->place.scan_limit)
 		return;
 	now = (struct told){a.change, which(&a), a.state == FEDMEM_ALARM_RAISED};
 	if (!now.is_raised)
@@ -171,8 +186,12 @@ static void follow_entry(struct alarm_book *b, uint32_t index, struct turn *t)
 /* 'limit': what did not fit the ring and what the table is read for has numbers up to this one. */
 static void scan_begin(struct alarm_book *b, uint64_t limit, uint64_t overflows, struct turn *t)
 {
-	t->has_lost |= fedmem_event_overflows(b->fm) != b->said_overflows;
-	b->said_overflows = fedmem_event_overflows(b->fm);
+	uint64_t now = overtakings(b);
+
+	if ((int64_t)(now - b->said_overtakings) > 0) {
+		t->has_lost = true;
+		b->said_overtakings = now;
+	}
 	b->scan_overflows = overflows;
 	b->place.scan_limit = limit;
 	b->place.scan_at = 0;

@@ -279,8 +279,9 @@ int fedmem_writer_open(struct fedmem_writer **out, struct fedmem *fm, uint32_t *
 	if (err < 0)
 		goto fail;
 	unknown_index_build(w);
-	atomic_fetch_add_explicit(&fm->header->event_overflows, 1, memory_order_release);
+	/* In this order, so that nobody takes the start for an overflow that lost something. */
 	atomic_fetch_add_explicit(&fm->header->dp_starts, 1, memory_order_release);
+	atomic_fetch_add_explicit(&fm->header->event_overflows, 1, memory_order_release);
 	if (n_repaired != NULL)
 		*n_repaired = n;
 	*out = w;

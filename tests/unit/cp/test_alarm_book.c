@@ -95,12 +95,12 @@ static struct alarm_book *book_from(struct alarm_place place)
 	return b;
 }
 
-/* That has seen the data plane's start. */
+/* That has seen the data plane's start, with which nothing is lost. */
 static struct alarm_book *new_book(void)
 {
 	struct alarm_book *b = book_from((struct alarm_place){0});
 
-	assert_true(follow(b));
+	assert_false(follow(b));
 	assert_int_equal(told.n, 0);
 	return b;
 }
@@ -316,6 +316,31 @@ static void alarm_that_a_new_token_voids_is_said_to_be_lost_when_its_place_is_ta
 	alarm_book_destroy(b);
 }
 
+static void start_of_the_data_plane_is_said_to_lose_only_what_is_gone(void **state)
+{
+	struct alarm_book *b = new_book();
+	struct fedmem_state *record;
+	uint32_t slot;
+
+	report(10, "if1", FEDMEM_MAJOR);
+	report(20, "if1", FEDMEM_MAJOR);
+	assert_false(follow(b));
+	fedmem_writer_close(s.writer);
+	assert_int_equal(fedmem_writer_open(&s.writer, s.fm, NULL), 0);
+	assert_false(follow(b));
+	assert_int_equal(told.n, 0);
+
+	/* One alarm is freed without a word, and the next start has the table read. */
+	assert_int_equal(fedmem_find_by_id(s.fm, 10, &slot), 0);
+	record = fedmem_state_begin(s.writer, slot, 10, (struct fedmem_token){2, 2});
+	fedmem_state_commit(s.writer, record);
+	fedmem_writer_close(s.writer);
+	assert_int_equal(fedmem_writer_open(&s.writer, s.fm, NULL), 0);
+	assert_true(follow(b));
+	assert_false(follow(b));
+	alarm_book_destroy(b);
+}
+
 /* ---- Killed at any moment ---- */
 
 #define LIFE_ELEMENTS	   4
@@ -455,6 +480,7 @@ int main(void)
 		TEST(clear_is_not_told_of_what_took_the_place_without_a_change),
 		TEST(alarm_that_came_and_made_room_unseen_does_no_harm),
 		TEST(alarm_that_a_new_token_voids_is_said_to_be_lost_when_its_place_is_taken),
+		TEST(start_of_the_data_plane_is_said_to_lose_only_what_is_gone),
 		TEST(whenever_it_is_killed_no_change_is_told_twice_and_no_alarm_is_lost),
 		TEST(killed_in_the_middle_of_the_table_it_goes_on_there),
 	};
