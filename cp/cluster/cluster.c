@@ -89,6 +89,8 @@ static void timer_set(struct cluster *c, uint64_t now_ms)
 		wake_ms = c->detector_wake_ms;
 	if (c->replog_wake_ms < wake_ms)
 		wake_ms = c->replog_wake_ms;
+	if (c->is_apply_due)
+		wake_ms = now_ms;
 	uv_update_time(c->loop);
 	uv_timer_start(c->timer, on_timer, wake_ms > now_ms ? wake_ms - now_ms : 0, 0);
 }

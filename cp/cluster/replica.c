@@ -7,6 +7,7 @@
 #include "cp/core/core.h"
 
 #define APPLY_MAX 256 /* entries in one batch of the state */
+#define APPLY_MS  10  /* at once; an entry can have thousands of elements */
 #define LOG_BYTES_KEPT                                                                             \
 	(16u << 20) /* when more was put the log is compacted, however few its entries */
 
@@ -304,15 +305,17 @@ static void apply_due(struct cluster *c)
 {
 	uint64_t applied = registry_applied(c->registry);
 	uint64_t committed = replog_committed(&c->replog);
+	uint64_t until_ms = core_now_ms() + APPLY_MS;
 	struct store_batch *b;
 	uint32_t n = 0;
 	int err;
 
+	c->is_apply_due = false;
 	if (replog_is_rebuilding(&c->replog) || applied >= committed ||
 	    c->n_state_writes == CLUSTER_STATE_WRITES_MAX)
 		return;
 	err = store_batch_create(&b);
-	while (err == 0 && applied < committed && n++ < APPLY_MAX)
+	while (err == 0 && applied < committed && n++ < APPLY_MAX && core_now_ms() <= until_ms)
 		err = apply_one(c, ++applied, b);
 	if (err == 0) {
 		c->state_writes[c->n_state_writes++] = applied;
@@ -321,7 +324,7 @@ static void apply_due(struct cluster *c)
 	if (err != 0)
 		cluster_die("registry: entry not applied", err);
 	tail_drop(&c->tail, applied + 1);
-	c->is_turn_wanted |= applied < committed;
+	c->is_apply_due = applied < committed && c->n_state_writes < CLUSTER_STATE_WRITES_MAX;
 }
 
 /* ---- Compacting ---- */

@@ -146,6 +146,7 @@ struct cluster {
 	uint64_t state_stored, state_writes[CLUSTER_STATE_WRITES_MAX];
 	uint32_t n_state_writes;
 	bool is_compacting;
+	bool is_apply_due;  /* more is committed; beats and calls come first */
 	uint64_t log_bytes; /* of the log that is kept, about */
 	struct {
 		uint16_t server;
