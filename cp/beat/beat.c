@@ -49,6 +49,7 @@ struct beat {
 	uint8_t secret[SEAL_KEY_BYTES];
 	void (*on_beat)(void *user, const struct beat_heard *heard);
 	void (*on_message)(void *user, const struct election_message *m);
+	void (*on_round)(void *user);
 	void *user;
 	int socket, wake; /* 'wake': eventfd, control -> thread */
 	socklen_t address_bytes;
@@ -135,6 +136,8 @@ static void beats_send(struct beat *b)
 	if (!is_good && b->state_until_ns != 0)
 		b->stats.n_silent++;
 	pthread_mutex_unlock(&b->lock);
+	if (is_good && b->on_round != NULL)
+		b->on_round(b->user);
 	for (uint32_t i = 0; is_good && i < b->n_peers; i++)
 		datagram_send(b, &b->peers[i], &d);
 }
@@ -481,6 +484,7 @@ int beat_create(struct beat **out, const struct beat_config *cfg)
 	b->beat_ns = cfg->beat_ms * UINT64_C(1000000);
 	b->on_beat = cfg->on_beat;
 	b->on_message = cfg->on_message;
+	b->on_round = cfg->on_round;
 	b->user = cfg->user;
 	b->random = (core_now_ns() ^ (uint64_t)cfg->self << 48) | 1; /* never zero */
 	memcpy(b->secret, cfg->secret, sizeof(b->secret));

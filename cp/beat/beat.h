@@ -95,6 +95,9 @@ struct beat_config {
 	uint32_t n_peers;
 	void (*on_beat)(void *user, const struct beat_heard *heard);
 	void (*on_message)(void *user, const struct election_message *m);
+	/* On the beat thread, before each round of beats: this server is about to say that it
+	 * lives. May not wait for anything. NULL: nobody wants to know. */
+	void (*on_round)(void *user);
 	void *user;
 };
 

@@ -220,6 +220,16 @@ static void members_init(struct cluster *c)
 	}
 }
 
+/* On the beat thread. Whoever sees no beats of ours gives our cells away: nothing may be applied,
+ * and acknowledged to those who keep it until then, longer than that. */
+static void on_round(void *user)
+{
+	struct cluster *c = user;
+
+	fedmem_lease_set(c->fedmem, core_now_ns() + c->conf->cluster.beat_ms * UINT64_C(100000) *
+							    CLUSTER_DP_LEASE_TENTHS);
+}
+
 static int beat_start(struct cluster *c)
 {
 	struct beat_peer peers[CLUSTER_SERVERS_MAX];
@@ -234,6 +244,7 @@ static int beat_start(struct cluster *c)
 		.peers = peers,
 		.on_beat = member_on_beat,
 		.on_message = member_on_message,
+		.on_round = on_round,
 		.user = c,
 	};
 	int err;

@@ -186,7 +186,6 @@ int mirror_servers_start(struct cluster *c)
 
 void mirror_servers_upkeep(struct cluster *c, uint64_t now_ms)
 {
-	fedmem_lease_set(c->fedmem, core_now_ns() + CLUSTER_LEASE_MS * UINT64_C(1000000));
 	relay_boot_upkeep(c);
 	neighbours_upkeep(c, now_ms);
 }

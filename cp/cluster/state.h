@@ -35,10 +35,12 @@
 #define CLUSTER_WAITING_MAX  64	 /* requests that wait for the disk */
 #define CLUSTER_COMMANDS_MAX 256 /* under way */
 #define CLUSTER_TAIL_BYTES                                                                         \
-	(8u << 20)		 /* of entries that are not applied; then no command is taken */
-#define CLUSTER_UPKEEP_MS    100 /* lease word, data plane's beat, what is due */
-#define CLUSTER_LEASE_MS     1000
-#define CLUSTER_DP_SILENT_MS 1000
+	(8u << 20)	      /* of entries that are not applied; then no command is taken */
+#define CLUSTER_UPKEEP_MS 100 /* lease word, data plane's beat, what is due */
+/* How long after the last round of beats the data plane applies as owner, in tenths of a beat: less
+ * than the three beats after which the others suspect us and give our cells away. */
+#define CLUSTER_DP_LEASE_TENTHS 28
+#define CLUSTER_DP_SILENT_MS	1000
 /* How long after its own start a master waits with moving cells for servers that were not well yet.
  */
 #define CLUSTER_FIRST_PLAN_MS	 10000

@@ -267,7 +267,8 @@ int fedmem_cells_publish(struct fedmem *fm, const struct fedmem_cell *cells, uin
 int fedmem_servers_publish(struct fedmem *fm, const struct fedmem_server *servers, uint32_t n);
 int fedmem_rules_publish(struct fedmem *fm, const struct fedmem_rule *rules, uint32_t n);
 
-/* The data plane applies as owner until this moment (CLOCK_BOOTTIME), and no longer. */
+/* The data plane applies as owner until this moment (CLOCK_BOOTTIME), and no longer. Any one
+ * thread: it is a single word. */
 void fedmem_lease_set(struct fedmem *fm, uint64_t until_ns);
 /* The data plane asks for a new relay boot with every start of its own; the control plane answers
  * by publishing a server table whose relay_boot_tx were made for it, and naming the wish that it
