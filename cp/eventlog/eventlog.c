@@ -9,6 +9,7 @@
 
 /* How long a change waits at most before it goes to the archive. */
 #define FOLLOW_MS    5
+#define LOST_LOG_MS  60000
 #define DP_SILENT_NS 1000000000u
 
 /* In the archive, beside what was stored with it. */
@@ -197,7 +198,13 @@ static void on_change(void *user, uint8_t kind, uint64_t number, uint64_t time_n
 
 static void tell_lost(struct eventlog *l)
 {
-	core_log(CORE_WARNING, "eventlog: changes of alarms were overtaken, their list was read");
+	l->n_lost++;
+	if (core_now_ms() >= l->lost_log_ms) {
+		l->lost_log_ms = core_now_ms() + LOST_LOG_MS;
+		core_log(CORE_WARNING,
+			 "eventlog: changes of alarms were overtaken, their list was read n=%llu",
+			 (unsigned long long)l->n_lost);
+	}
 	for (struct eventlog_follower *f = l->followers; f != NULL; f = l->follower_next) {
 		l->follower_next = f->next;
 		if (f->lost != NULL)

@@ -58,6 +58,7 @@ struct eventlog {
 	struct fetch *fetches;
 	uint32_t n_fetches;
 	bool is_dp_known, is_dp_alive;
+	uint64_t n_lost, lost_log_ms; /* the log says it once in a while */
 };
 
 /* ---- record.c ---- */
