@@ -56,7 +56,9 @@ static void a_handler_sees_the_time_that_is_left(void **state)
 	call(*state, &a, "/test.Unary/Left", "", WAIT_MS);
 	assert_int_equal(a.n, sizeof(ms));
 	memcpy(&ms, a.bytes, sizeof(ms));
-	assert_true(ms > 0 && ms <= WAIT_MS);
+	/* The library rounds what it sends up, to three digits, and turns one clock into another.
+	 */
+	assert_true(ms > 0 && ms <= WAIT_MS + WAIT_MS / 100);
 	call(*state, &a, "/test.Unary/Left", "", UINT32_MAX);
 	memcpy(&ms, a.bytes, sizeof(ms));
 	assert_true(ms == UINT32_MAX);

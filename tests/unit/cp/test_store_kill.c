@@ -162,8 +162,8 @@ static void nothing_acknowledged_is_lost_when_the_writer_is_killed(void **state)
 		stored = stored_check(acked);
 		n_unheard += stored > acked;
 	}
-	print_message("%u batches, %d kills, %u of them between commit and answer\n", stored, KILLS,
-		      n_unheard);
+	print_message("# %u batches, %d kills, %u of them between commit and answer\n", stored,
+		      KILLS, n_unheard);
 }
 
 int main(void)
