@@ -293,8 +293,8 @@ static void a_reader_never_sees_a_torn_alarm_while_a_thread_writes(void **state)
 		struct fedmem_alarm a;
 		int err = fedmem_alarm_read(f.fm, 0, &a);
 
-		if (err == FEDMEM_NOT_FOUND && newest == 0)
-			continue;
+		if (err == FEDMEM_BUSY || (err == FEDMEM_NOT_FOUND && newest == 0))
+			continue; /* its writer was not let on by a busy machine */
 		assert_int_equal(err, 0);
 		assert_true(a.raised_ns == a.changed_ns && a.last_ns == a.count &&
 			    a.raised_ns == a.count);
