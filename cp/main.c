@@ -44,6 +44,7 @@ struct server {
 	uv_loop_t loop;
 	uv_signal_t signals[2];
 	struct store *store;
+	char set_aside[64]; /* name of the registry's file that was, at this start; "": none */
 	struct fedmem *fedmem;
 	struct rpc_client *client;
 	struct inventory *inventory;
@@ -152,15 +153,14 @@ static int memory_open(struct server *s)
  * was in it can still be looked at. */
 static int state_set_aside(struct server *s, const char *reason, const char *why)
 {
-	char name[64];
-	int err = store_set_aside(s->conf->state_dir, reason, name, sizeof(name));
+	int err = store_set_aside(s->conf->state_dir, reason, s->set_aside, sizeof(s->set_aside));
 
 	if (err != 0)
 		core_log(CORE_ERROR, "store: not set aside dir=%s error=%s why=%s",
 			 s->conf->state_dir, strerror(-err), why);
 	else
 		core_log(CORE_WARNING, "store: set aside dir=%s as=%s why=%s", s->conf->state_dir,
-			 name, why);
+			 s->set_aside, why);
 	return err;
 }
 
@@ -243,6 +243,25 @@ static int archive_start(struct server *s)
 	return err;
 }
 
+/* An operator finds it in the log of events, not only on this server. */
+static void set_aside_tell(struct server *s, const char *dir, const char *name)
+{
+	char text[160];
+	const struct wire_event e = {.kind = "store_set_aside",
+				     .server = s->conf->server,
+				     .time_ns = core_wall_ns(),
+				     .cell = "",
+				     .operator_name = "",
+				     .request_id = "",
+				     .text = text};
+
+	if (name[0] == '\0')
+		return;
+	snprintf(text, sizeof(text), "%s: %s", dir, name);
+	if (eventlog_append(s->eventlog, &e, NULL, NULL, NULL) != 0)
+		core_log(CORE_WARNING, "eventlog: not written kind=%s text=%s", e.kind, text);
+}
+
 static void on_restored_in_part(void *user, struct wire_event *e)
 {
 	struct server *s = user;
@@ -296,6 +315,15 @@ static int eventlog_start(struct server *s)
 							 .standby = s->standby,
 							 .client = s->client,
 							 .is_archive_new = s->is_archive_new});
+}
+
+static void sets_aside_tell(struct server *s)
+{
+	struct archive_state archive;
+
+	archive_look(s->archive, &archive);
+	set_aside_tell(s, "registry", s->set_aside);
+	set_aside_tell(s, "archive", archive.set_aside);
 }
 
 static int checkpoint_start(struct server *s)
@@ -353,6 +381,8 @@ static int services_start(struct server *s)
 									.inventory = s->inventory});
 	for (size_t i = 0; err == 0 && i < sizeof(starts) / sizeof(starts[0]); i++)
 		err = starts[i](s);
+	if (err == 0)
+		sets_aside_tell(s);
 	if (err == 0)
 		cluster_listen(s->cluster, &(struct cluster_listener){.user = s,
 								      .gained = on_gained,

@@ -22,19 +22,19 @@ static int store_begin(struct archive *a, char *why, size_t why_bytes)
 		.n_tables = ARCHIVE_TABLES,
 		.version = ARCHIVE_VERSION,
 	};
-	char name[64];
 	int err = store_open(&a->store, a->cfg.loop, &cfg, why, why_bytes);
 
 	if (err <= 0)
 		return err;
 	core_log(CORE_ERROR, "archive: not usable why=%s", why);
-	err = store_set_aside(a->dir, err == STORE_DAMAGED ? "damaged" : "version", name,
-			      sizeof(name));
+	err = store_set_aside(a->dir, err == STORE_DAMAGED ? "damaged" : "version", a->set_aside,
+			      sizeof(a->set_aside));
 	if (err != 0) {
 		snprintf(why, why_bytes, "%s: cannot be set aside: %s", a->dir, strerror(-err));
 		return err;
 	}
-	core_log(CORE_WARNING, "archive: set aside, a new one begins dir=%s name=%s", a->dir, name);
+	core_log(CORE_WARNING, "archive: set aside, a new one begins dir=%s name=%s", a->dir,
+		 a->set_aside);
 	err = store_open(&a->store, a->cfg.loop, &cfg, why, why_bytes);
 	return err > 0 ? -EIO : err;
 }
@@ -184,6 +184,7 @@ void archive_look(struct archive *a, struct archive_state *out)
 		.n_events_dropped = a->n_dropped,
 		.n_damaged = a->n_damaged,
 		.full_since_ms = a->full_since_ms,
+		.set_aside = a->set_aside,
 	};
 }
 

@@ -103,6 +103,7 @@ struct archive_state {
 	uint64_t n_events, n_events_dropped; /* dropped: by age or size, since the start */
 	uint64_t n_damaged;		     /* records found so, since the start */
 	uint64_t full_since_ms;
+	const char *set_aside; /* name of the file that was set aside at the start; "": none */
 };
 void archive_look(struct archive *a, struct archive_state *out);
 

@@ -69,6 +69,7 @@ struct archive {
 	struct archive_config cfg;
 	struct store *store;
 	char *dir;
+	char set_aside[64]; /* name of the file that was, at the start; "": none */
 	uv_timer_t *timer;
 	void (*seen)(void *user, const struct wire_event *e);
 	void *seen_user;

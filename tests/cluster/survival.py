@@ -41,7 +41,7 @@ class Log:
 
     def of_the_network(self):
         """Without what a server says of itself, which it alone keeps."""
-        return {(e["origin"], e["number"]) for e in self.events if not e["kind"].startswith("dp_")}
+        return {(e["origin"], e["number"]) for e in self.events if not e["kind"].startswith(("dp_", "store_"))}
 
     def kinds(self):
         return collections.Counter(e["kind"] for e in self.events)

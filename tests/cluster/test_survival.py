@@ -246,6 +246,7 @@ def damaged_stores_are_set_aside_by_name_and_rebuilt(b):
     aside = [p.name for p in state.glob("**/data.mdb.damaged*")]
     tap.expect(len(aside) == 2, aside)
     tap.expect(b.said(b.gamma, ["set aside", "damaged"]), "the log says so")
+    wait_for("an event for each file", SECONDS, lambda: b.events().kinds()["store_set_aside"] == 2)
     b.expect_alarms(before, "all alarms after the stores were rebuilt")
     b.expect_events(events, "all events, through it")
 
