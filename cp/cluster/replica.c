@@ -30,25 +30,6 @@ int replica_held_put(struct cluster *c, struct store_batch *b)
 	return c->replog_out.put_held ? registry_log_hold(b, c->replog_out.held) : 0;
 }
 
-static void on_held_stored(void *user, int err)
-{
-	if (err != 0)
-		cluster_die("registry: log not stored", err);
-}
-
-static void held_store(struct cluster *c)
-{
-	struct store_batch *b;
-	int err = store_batch_create(&b);
-
-	if (err == 0)
-		err = replica_held_put(c, b);
-	if (err == 0)
-		err = store_commit(c->store, b, on_held_stored, NULL);
-	if (err != 0)
-		cluster_die("registry: log not stored", err);
-}
-
 static void perform(struct cluster *c, const struct replog_output *out)
 {
 	c->replog_wake_ms = out->wake_at_ms;
@@ -56,8 +37,6 @@ static void perform(struct cluster *c, const struct replog_output *out)
 	 * a vote that is given while the disk is busy must not overlook it. */
 	if (out->position_changed)
 		member_tell_state(c);
-	if (out->put_held && out->write.number == 0)
-		held_store(c);
 	for (uint32_t i = 0; i < out->n_sends; i++)
 		if (out->sends[i].is_snapshot)
 			snapshot_send(c, &out->sends[i]);
